@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ENGINE_LOOP_RESOLVE_H
+#define ENGINE_LOOP_RESOLVE_H
+
+/*
+ * Host names to addresses, asynchronously: /etc/hosts first, then DNS (A and AAAA; TCP when
+ * an answer is truncated). One resolver a loop; all calls on the loop's thread.
+ */
+
+#include <stdint.h>
+
+#include "engine/base/addr.h"
+#include "engine/base/slice.h"
+#include "engine/loop/loop.h"
+
+#define RESOLVER_MAGIC		0x52534c56u	/* "RSLV" */
+#define RESOLVE_CALL_MAGIC	0x5253434cu	/* "RSCL" */
+
+/* Answers that carry no TTL (/etc/hosts, an address written as a name) are held this long. */
+#define RESOLVE_LOCAL_TTL_S	60u
+
+/* A name in text form has at most 253 bytes (RFC 1035 3.1). */
+#define RESOLVE_NAME_MAX	253u
+
+struct resolver;
+struct resolve_call;
+
+enum resolve_rc {
+	RESOLVE_OK,		/* at least one address */
+	RESOLVE_NOT_FOUND,	/* no such name, or it has no address: an answer, not a failure */
+	RESOLVE_TIMEOUT,	/* no server answered in time */
+	RESOLVE_FAILED,		/* refused, malformed, out of memory, bad name */
+	RESOLVE_RC__MAX,
+};
+
+struct resolver_conf {
+	unsigned	 timeout_ms;	/* of the first try; it doubles with each; 0: 2000 */
+	unsigned	 tries;		/* per server; 0: 3 */
+	const char	*servers;	/* "ip[:port],..." in place of the system's; or NULL */
+};
+
+/*
+ * Called once on the loop's thread, never from inside resolve_start(). addrs holds n
+ * addresses with the port asked for, in the order of the answer, valid until fn returns.
+ * ttl_s is the least TTL of the records used, CNAMEs included; 0 unless RESOLVE_OK.
+ * The call is idle again: fn may start it anew or free it.
+ */
+typedef void resolve_fn(struct resolve_call *call, const struct addr *addrs, unsigned n,
+    uint32_t ttl_s, enum resolve_rc rc);
+
+/* Owned by the caller; the fields belong to the resolver while the call runs. */
+struct resolve_call {
+	unsigned		 magic;
+	struct resolver		*resolver;	/* NULL when idle */
+	void			*flight;	/* the query under way */
+	resolve_fn		*fn;
+	struct deferred		 deferred;
+	struct addr		*addrs;
+	unsigned		 n;
+	uint32_t		 ttl_s;
+	enum resolve_rc		 rc;
+};
+
+/* Reads the system's resolver configuration once. NULL: out of memory or a bad servers text. */
+struct resolver *resolver_new(struct loop *l, const struct resolver_conf *conf);
+
+/* Calls under way are dropped without calling back. Frees and nulls. */
+void	resolver_free(struct resolver **r);
+
+void	resolve_call_init(struct resolve_call *call);
+
+/* name need not live on after the return. The call must be idle. */
+void	resolve_start(struct resolver *r, struct resolve_call *call, struct slice name,
+	    uint16_t port, resolve_fn *fn);
+
+/* fn is not called any more; the call's memory may go. Harmless when idle. */
+void	resolve_cancel(struct resolve_call *call);
+
+#endif /* ENGINE_LOOP_RESOLVE_H */
