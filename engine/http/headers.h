@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_HTTP_HEADERS_H
+#define WEIR_HTTP_HEADERS_H
+
+/*
+ * The header fields of one message, as slices into bytes that do not move while the exchange
+ * lives (input pages, the exchange's arena, static text). Order is kept; names keep their case.
+ *
+ * Nothing here is copied on the way in. On the way out an untouched field (HDR_RAW) is copied as
+ * the raw bytes "name: value\r\n" that stand at `name`, and a run of such fields that lie side by
+ * side is one copy; only edited fields are formatted.
+ *
+ * One worker, one exchange; no locks. Functions that add return false when the arena or the
+ * table is full; the caller ends the exchange with REASON_OVERLOADED or a limit's own reason.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/slice.h"
+#include "engine/http/hdr_id.h"
+
+struct arena;
+
+enum hdr_flag {
+	HDR_RAW = 1,	/* "name: value\r\n" lies contiguous at name, raw_len bytes of it */
+	HDR_GONE = 2,	/* removed; kept in the table so that indexes stay */
+	HDR_HOP = 4,	/* hop-by-hop (RFC 9110, 7.6.1), or named by Connection: never written */
+	HDR_SECRET = 8,	/* never logged, never indexed */
+};
+
+struct hdr {
+	const char	*name;
+	const char	*value;
+	uint32_t	 value_len;
+	uint16_t	 name_len;
+	uint8_t		 id;		/* enum hdr_id; HDR_OTHER when not well known */
+	uint8_t		 flags;		/* enum hdr_flag */
+	uint32_t	 raw_len;	/* with HDR_RAW: bytes at name, CRLF and padding included */
+};
+
+enum {
+	HEADERS_MAX = 254,		/* fields a message may hold by construction; limits are lower */
+	HEADERS_FIRST_CAP = 32		/* what the first allocation holds */
+};
+
+struct headers {
+	struct hdr	*v;
+	struct arena	*arena;
+	uint16_t	 n;		/* rows used, gone ones included */
+	uint16_t	 cap;
+	uint16_t	 n_gone;
+	uint8_t		 first[HDR__MAX];	/* row + 1 of the first row of each known id; 0: none.
+						   A gone row may still be named: use headers_get(). */
+};
+
+/* An empty table whose rows will come from the arena on the first add. */
+void		 headers_init(struct headers *, struct arena *);
+
+/* A row at the end, as the parser makes them. The bytes are not copied. NULL when full. */
+struct hdr	*headers_push(struct headers *, struct slice name, struct slice value, uint8_t id);
+
+/* The first live row of a known id, or NULL. One load when there is none. */
+struct hdr	*headers_get(const struct headers *, enum hdr_id);
+/* The next live row with the same id (or same name, for HDR_OTHER) after this one, or NULL. */
+struct hdr	*headers_next(const struct headers *, const struct hdr *);
+/* The first live row of that name, case-insensitive; well-known names take the id path. */
+struct hdr	*headers_find(const struct headers *, struct slice name);
+
+/*
+ * Edits. Names and values must live as long as the exchange (static, configuration or arena);
+ * use arena_dup() first if they do not. `set` replaces the first and removes the others, or adds;
+ * `add` appends; `remove` returns how many went.
+ */
+bool		 headers_set(struct headers *, struct slice name, struct slice value);
+bool		 headers_set_id(struct headers *, enum hdr_id, struct slice value);
+bool		 headers_add(struct headers *, struct slice name, struct slice value);
+/* `raw` is "Name: value\r\n", already formatted; static or arena. */
+bool		 headers_add_raw(struct headers *, enum hdr_id, struct slice raw);
+unsigned	 headers_remove(struct headers *, struct slice name);
+unsigned	 headers_remove_id(struct headers *, enum hdr_id);
+void		 headers_drop(struct headers *, struct hdr *);
+
+/* Marks as HDR_HOP the fields of RFC 9110, 7.6.1, and those that Connection names. */
+void		 headers_mark_hop_by_hop(struct headers *);
+
+static inline struct slice
+hdr_name(const struct hdr *h)
+{
+	return (slice_of(h->name, h->name_len));
+}
+
+static inline struct slice
+hdr_value(const struct hdr *h)
+{
+	return (slice_of(h->value, h->value_len));
+}
+
+static inline bool
+hdr_is_live(const struct hdr *h)
+{
+	return ((h->flags & (HDR_GONE | HDR_HOP)) == 0);
+}
+
+/* Bytes that the live fields take in HTTP/1, "name: value\r\n" each. */
+size_t		 headers_wire_len(const struct headers *);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_HTTP_PIPE_H
+#define WEIR_HTTP_PIPE_H
+
+/*
+ * A body on its way: bytes in order from one source to one sink of the same worker, by
+ * reference to the pages they arrived in. Bounded: a source puts while there is room, then stops
+ * reading its socket and the kernel's window does the rest.
+ *
+ * Wake-ups are plain calls to what source and sink gave; both must only mark work and defer it
+ * (conn_want_flush, conn_resume), never run the exchange from within. A source is woken once when
+ * `queued` falls to `low` after it was refused room; a sink is woken when the first bytes or the
+ * end arrive while it waits. End and breakage are states, not messages.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/base/slice.h"
+#include "engine/mem/page.h"
+
+struct headers;
+
+struct span {
+	struct page	*page;		/* one reference held; NULL: static bytes that outlive it */
+	const char	*p;
+	uint32_t	 len;
+};
+
+enum pipe_end {
+	PIPE_OPEN,
+	PIPE_END,		/* the source has put everything; trailers, if any, are set */
+	PIPE_BROKEN		/* the source died: the sink must not pretend a clean end */
+};
+
+enum {
+	PIPE_SPANS = 8,			/* spans in place; a pipe is full when they are used up */
+	PIPE_LOW = 32 * 1024,		/* bytes; facts: 32 KiB per connection, each way */
+	PIPE_HIGH = 64 * 1024
+};
+
+typedef void pipe_wake_fn(void *);
+
+struct pipe {
+	unsigned	 magic;
+#define PIPE_MAGIC	0x71be2f05
+	uint32_t	 queued;	/* bytes in the pipe */
+	uint32_t	 low, high;
+	uint8_t		 end;		/* enum pipe_end */
+	uint8_t		 head, n;	/* ring of spans */
+	bool		 source_waits;	/* refused room; wake it at low */
+	bool		 sink_waits;	/* found it empty; wake it at the first byte or the end */
+	struct span	 v[PIPE_SPANS];
+	pipe_wake_fn	*source_wake, *sink_wake;
+	void		*source, *sink;
+	struct headers	*trailers;	/* valid with PIPE_END; NULL: none */
+	uint64_t	 total;		/* bytes ever put */
+};
+
+void	pipe_init(struct pipe *, uint32_t low, uint32_t high);
+/* Drops what is queued (page references) and forgets both ends. Idempotent. */
+void	pipe_fini(struct pipe *);
+void	pipe_set_source(struct pipe *, pipe_wake_fn *, void *);
+void	pipe_set_sink(struct pipe *, pipe_wake_fn *, void *);
+
+/*
+ * Takes over the caller's page reference. A span that continues the last one in the same page
+ * is joined to it. Always takes the bytes, even above `high` (the reader has them already);
+ * returns false when the source must now stop reading, until it is woken.
+ */
+bool	pipe_put(struct pipe *, struct span);
+/* May the source read more? When not, it is marked as waiting and will be woken. */
+bool	pipe_has_room(struct pipe *);
+void	pipe_put_end(struct pipe *, struct headers *trailers);
+void	pipe_break(struct pipe *);
+
+/* Up to `cap` spans from the front, not taken out; returns how many. */
+unsigned pipe_peek(const struct pipe *, struct span *v, unsigned cap);
+/* `n` bytes have gone; releases pages. Wakes the source when it crosses low. */
+void	pipe_consume(struct pipe *, uint32_t n);
+/* The sink says that it has seen the pipe empty and wants to be woken. */
+void	pipe_wait(struct pipe *);
+
+static inline bool
+pipe_is_drained(const struct pipe *p)
+{
+	return (p->queued == 0 && p->end == PIPE_END);
+}
+
+#endif

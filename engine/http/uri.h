@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_HTTP_URI_H
+#define WEIR_HTTP_URI_H
+
+/*
+ * Request targets. One meaning for a path: unreserved bytes decoded, dot segments removed, `//`
+ * merged, hex digits in upper case (RFC 3986, 6.2.2), for matching; the bytes that are forwarded
+ * stay as they came unless the route rewrites them.
+ */
+#include <stdbool.h>
+
+#include "engine/base/slice.h"
+
+struct arena;
+
+enum uri_rc {
+	URI_OK,
+	URI_MALFORMED,		/* bad percent-encoding, %00, bytes that may not stand in a path */
+	URI_ENCODED_SLASH,	/* holds %2F or %5C (or a raw backslash): a route must allow it; *path_r is set */
+	URI_NO_MEMORY
+};
+
+/*
+ * *path_r is `raw` itself when that is canonical already (the usual case: no copy), else new bytes
+ * in the arena. %2F and %5C stay encoded. A path that climbs above the root is URI_MALFORMED.
+ */
+enum uri_rc	uri_canonical(struct slice raw, struct arena *, struct slice *path_r);
+
+/* RFC 3986 authority: host, port (0: none). IPv6 in brackets. Trailing dot of a name cut off. */
+bool		uri_split_authority(struct slice authority, struct slice *host_r, unsigned *port_r);
+
+/* The next name=value of a query; raw, undecoded. */
+bool		uri_query_next(struct slice *rest, struct slice *name_r, struct slice *value_r);
+
+#endif

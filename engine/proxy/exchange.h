@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_PROXY_EXCHANGE_H
+#define WEIR_PROXY_EXCHANGE_H
+
+/*
+ * One request and its response, from the head to the log line. See exchange.c for the steps, the
+ * diagram and the invariants.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/http/msg.h"
+#include "engine/http/pipe.h"
+#include "engine/http/reason.h"
+#include "engine/loop/loop.h"
+#include "engine/loop/timer.h"
+#include "engine/mem/arena.h"
+#include "engine/proxy/chain.h"
+#include "engine/upstream/up_stream.h"
+
+struct down_conn;
+struct route;
+struct snapshot_use;
+
+enum ex_step {
+#define STEP(NAME, fn) EX_##NAME,
+#include "engine/proxy/steps.def"
+#undef STEP
+	EX__MAX
+};
+
+enum step_rc {
+	STEP_MORE,	/* the step set ex->step; go on */
+	STEP_WAIT,	/* something will wake the exchange, and a deadline is armed */
+	STEP_DONE	/* the exchange is gone */
+};
+
+/* Loop times in microseconds of the moments that the log's phases are cut at; 0: did not happen. */
+struct ex_times {
+	uint64_t	 begin;		/* first byte of the request */
+	uint64_t	 head;		/* its head was complete */
+	uint64_t	 filtered;	/* the request's policies were through */
+	uint64_t	 opened;	/* a connection was there */
+	uint64_t	 sent;		/* the head was handed to the upstream */
+	uint64_t	 first_byte;	/* the response's head came */
+	uint64_t	 connect_us;	/* of opening, what was a new connection's */
+};
+
+enum {
+	EX_ARENA_BYTES = 3584	/* inside the exchange: header rows of a usual request and response */
+};
+
+struct exchange {
+	unsigned		 magic;
+#define EXCHANGE_MAGIC	0x6a19c05e
+	uint8_t			 step;		/* enum ex_step */
+	uint8_t			 reason;	/* enum reason: why it ended, REASON_NONE so far */
+	uint8_t			 n_tried;
+	bool			 running:1;	/* a step is on the stack */
+	bool			 wake_again:1;
+	bool			 req_done:1;	/* the whole request has come */
+	bool			 reply_begun:1;	/* a byte of the response may have left */
+	bool			 reply_sent:1;	/* all of it has */
+	bool			 up_done:1;	/* the upstream's response is complete */
+	bool			 client_gone:1;
+	bool			 local:1;	/* the response is ours */
+	bool			 replayed:1;
+	bool			 req_on_wire:1;	/* up_send was called for this try */
+	bool			 resp_ready:1;
+	bool			 continue_due:1;/* the client waits for 100 */
+	struct worker		*worker;
+	struct down_conn	*down;
+	struct codec_stream	*stream;	/* of the client's codec */
+	struct snapshot_use	*snap;
+	const struct route	*route;
+	struct upstream		*upstream;
+	struct up_stream	*up;
+	const struct server	*server;	/* of the last try; for the log */
+	const struct server	*tried[4];
+	struct page		*req_page, *resp_page;	/* where the slices lie */
+	struct page		*info_page;
+	struct deferred		 wake;
+	struct timer		 timer;
+	uint64_t		 deadline_ms[2];/* of the phase, and total; 0: none */
+	enum reason		 deadline_reason;
+	struct pipe		 req_body, resp_body;
+	uint64_t		 body_limit;
+	struct slice		 target;	/* as the upstream shall see it; empty: as received */
+	struct slice		 request_id;
+	struct slice		 matched_prefix;
+	struct ex_times		 t;
+	struct chain_run	 chain;
+	uint32_t		 attempts;
+	uint64_t		 bytes_in, bytes_out;
+	struct msg_req		 req;
+	struct msg_resp		 resp;
+	struct arena		 arena;
+	char			 arena_bytes[EX_ARENA_BYTES];
+};
+
+/* A new one for a request that begins on this stream, or NULL. */
+struct exchange	*exchange_new(struct down_conn *, struct codec_stream *);
+/* The request's head is there: run. */
+void		 exchange_start(struct exchange *);
+/* Something that it waited for has come; runs at the end of this turn, or at once when it may. */
+void		 exchange_wake(struct exchange *);
+/* End it with this reason: answered if no byte of the response has left, cut otherwise. */
+void		 exchange_fault(struct exchange *, enum reason);
+/* The client is gone: nothing can be answered. */
+void		 exchange_abort(struct exchange *, enum reason);
+
+#endif

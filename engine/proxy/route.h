@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_PROXY_ROUTE_H
+#define WEIR_PROXY_ROUTE_H
+
+/*
+ * A route as compiled: what it does with a request that it matched. Immutable; lives in the part
+ * PART_ROUTES. How one is found: router.h.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/base/slice.h"
+#include "engine/mem/err.h"
+
+struct chain;
+struct route_conf;
+struct upstream;
+
+enum route_action {
+	ROUTE_UPSTREAM,
+	ROUTE_SPLIT,
+	ROUTE_REDIRECT,
+	ROUTE_RESPOND
+};
+
+struct route_target {		/* of a split: weights of any sum */
+	struct upstream	*upstream;
+	uint32_t	 upto;	/* sum of the weights up to and with this one */
+};
+
+struct route_timeouts {		/* ms; 0: none */
+	uint32_t	 connect;
+	uint32_t	 first_byte;
+	uint32_t	 idle;
+	uint32_t	 total;
+};
+
+struct route {
+	unsigned		 magic;
+#define ROUTE_MAGIC	0x4e26f8b3
+	uint8_t			 action;	/* enum route_action */
+	bool			 allow_encoded_slash:1;
+	bool			 host_upstream:1;	/* Host is the server's name, not the client's */
+	struct upstream		*upstream;
+	const struct route_target *split;
+	unsigned		 n_split;
+	const struct chain	*chain;
+	struct route_timeouts	 timeout;
+	uint64_t		 body_limit;	/* bytes; UINT64_MAX: unlimited */
+	struct slice		 name;		/* as configured, or made from place: "routes[3]" */
+	struct slice		 prefix;	/* canonical, no slash at its end; empty: `/` or no prefix */
+	const struct route_conf	*conf;		/* the rest, as decoded */
+	uint32_t		 index;		/* in the file(s): dense, for statistics */
+	struct mark		 mark;
+};
+
+#endif

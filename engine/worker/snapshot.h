@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_WORKER_SNAPSHOT_H
+#define WEIR_WORKER_SNAPSHOT_H
+
+/*
+ * An immutable generation of everything configured. Built and freed on the main thread; read by
+ * all. It is a table of parts: each part (an upstream, a listener, the routes) has its own arena
+ * and an atomic count, and an unchanged part is shared with the generation before.
+ *
+ * A worker holds one use of the generation it serves, and a plain counter of the exchanges that
+ * still run on it. When a newer one is published (by mailbox, between two turns), new exchanges
+ * take the new; when the old one's counter falls to zero, the worker gives its one atomic
+ * reference back, and the last one is freed by the main thread.
+ */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/base/slice.h"
+#include "engine/mem/arena.h"
+
+struct snapshot;
+struct worker;
+
+enum part_kind {
+	PART_UPSTREAM,
+	PART_LISTENER,
+	PART_ROUTES,
+	PART__MAX
+};
+
+/* First member of every part. */
+struct part {
+	unsigned	 magic;
+#define PART_MAGIC	0x2b7fd104
+	uint8_t		 kind;		/* enum part_kind */
+	atomic_uint	 refs;		/* generations that hold it */
+	uint64_t	 hash;		/* of the decoded configuration: equal means unchanged */
+	struct slice	 name;
+	struct arena	*arena;		/* everything of the part, itself included */
+	void		(*fini)(struct part *);	/* main thread, before the arena goes; may be NULL */
+};
+
+struct snapshot {
+	unsigned	 magic;
+#define SNAPSHOT_MAGIC	0x48d3e6a9
+	uint64_t	 generation;	/* 1 for the first */
+	int64_t		 loaded_wall_us;
+	struct arena	*arena;
+	atomic_uint	 refs;		/* one a worker, one for the main thread while current */
+	struct part	**parts;
+	unsigned	 n_parts;
+	void		*root;		/* the program's own tables (proxy/gate.h) */
+};
+
+/* A worker's hold on one generation. */
+struct snapshot_use {
+	struct snapshot	*snap;
+	uint32_t	 active;	/* exchanges and others of this worker that still need it */
+	bool		 retired;
+};
+
+struct part	*part_new(enum part_kind, struct slice name, size_t size, uint64_t hash);
+struct part	*part_ref(struct part *);
+void		 part_unref(struct part **);
+
+struct snapshot	*snapshot_new(uint64_t generation);
+void		 snapshot_add_part(struct snapshot *, struct part *);	/* takes over a reference */
+struct part	*snapshot_find(const struct snapshot *, enum part_kind, struct slice name);
+
+/* Main thread: hands it to each worker; on_applied runs on the worker, after the swap, with the old
+   generation still held (NULL at the first). */
+typedef void snapshot_applied_fn(struct worker *, struct snapshot *old, struct snapshot *now);
+void		 snapshot_publish(struct snapshot *, struct worker *const *workers, unsigned n,
+		    struct worker *main, snapshot_applied_fn *on_applied);
+/* Main thread, not published: frees it (a failed build, `check`). */
+void		 snapshot_discard(struct snapshot **);
+
+/* Worker thread. */
+struct snapshot_use *snapshot_take(struct worker *);		/* counts one up */
+void		 snapshot_give(struct worker *, struct snapshot_use **);
+
+#endif
