@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reference counts: plain for objects of one worker, atomic for what workers share (snapshots).
+ * ref_put*() returns true when the last reference went: the caller then frees the object.
+ */
+#ifndef WEIR_MEM_REF_H
+#define WEIR_MEM_REF_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/base/cc.h"
+#include "engine/base/check.h"
+
+struct ref {
+	uint32_t n;
+};
+
+struct ref_atomic {
+	_Atomic uint32_t n;
+};
+
+static inline void
+ref_init(struct ref *r)
+{
+	r->n = 1;
+}
+
+static inline void
+ref_get(struct ref *r)
+{
+	must(r->n > 0 && r->n < UINT32_MAX);
+	r->n++;
+}
+
+static inline bool CC_MUST_USE
+ref_put(struct ref *r)
+{
+	must(r->n > 0);
+	return (--r->n == 0);
+}
+
+static inline void
+ref_atomic_init(struct ref_atomic *r)
+{
+	atomic_init(&r->n, 1);
+}
+
+/* The caller holds a reference already, or got the object under a lock of its owner. */
+static inline void
+ref_atomic_get(struct ref_atomic *r)
+{
+	uint32_t was = atomic_fetch_add_explicit(&r->n, 1, memory_order_relaxed);
+
+	must(was > 0 && was < UINT32_MAX);
+}
+
+/* What other threads wrote to the object before their put is seen by the one that frees it. */
+static inline bool CC_MUST_USE
+ref_atomic_put(struct ref_atomic *r)
+{
+	uint32_t was = atomic_fetch_sub_explicit(&r->n, 1, memory_order_acq_rel);
+
+	must(was > 0);
+	return (was == 1);
+}
+
+#endif
