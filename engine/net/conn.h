@@ -33,7 +33,11 @@ enum conn_end {
 };
 
 struct conn_events {
-	/* The peer's direction is over. The codec has been told (feed_eof) before. */
+	/* The peer has ended its direction, but bytes that came before may still wait to be fed. May be
+	   NULL. For a server: the client may have gone. */
+	void	(*on_eof_seen)(struct conn *);
+	/* It is over: in turn after an end (the codec has been told by feed_eof), at once after a reset,
+	   an error of the codec, or when there is no memory. */
 	void	(*on_end)(struct conn *, enum conn_end);
 	/* All that the codec had to write has been taken by the kernel. */
 	void	(*on_flushed)(struct conn *);
@@ -46,8 +50,9 @@ struct conn {
 	bool				 closed_seen:1;	/* IO_CLOSED: read on to the end */
 	bool				 writable:1;
 	bool				 blocked:1;	/* the codec takes no more for now */
-	bool				 paused:1;	/* the owner takes no more for now */
 	bool				 in_eof:1;	/* read to the end */
+	bool				 eof_told:1;
+	bool				 bulk:1;	/* large reads pay */
 	bool				 is_closed:1;
 	bool				 in_feed:1;
 	struct codec			*codec;
@@ -74,6 +79,13 @@ void	conn_want_flush(struct conn *);
 void	conn_flush(struct conn *);
 /* The owner can take bodies again, or the codec another message: feed what waits, then read. */
 void	conn_resume(struct conn *);
+/* Bytes that were read and wait to be fed. */
+static inline uint32_t
+conn_waiting(const struct conn *c)
+{
+	return (c->in_end - c->in_start);
+}
+
 /* Stops everything, closes the socket, lets the pages go. Idempotent; frees nothing else. */
 void	conn_close(struct conn *, enum close_how);
 

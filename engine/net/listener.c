@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/base/check.h"
+#include "engine/base/log.h"
+#include "engine/loop/loop.h"
+#include "engine/net/listener.h"
+
+enum {
+	LISTENER_REST_MS = 50,	/* pause when the process is out of fds: long enough for some to close */
+	ADDR_TEXT = 128
+};
+
+static int
+set(int fd, int level, int name, int value)
+{
+	return (setsockopt(fd, level, name, &value, sizeof value));
+}
+
+/*
+ * Options that accepted sockets inherit (Linux): NODELAY and the keep-alive probes, so that accept
+ * costs one system call. Probes after 60 s, each 15 s, 4 of them.
+ */
+static int
+set_options(int fd, const struct addr *a, bool dual_stack)
+{
+	if (a->u.sa.sa_family == AF_UNIX)
+		return (0);
+	if (set(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 || set(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0 ||
+	    set(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 || set(fd, SOL_SOCKET, SO_KEEPALIVE, 1) < 0 ||
+	    set(fd, IPPROTO_TCP, TCP_KEEPIDLE, 60) < 0 ||
+	    set(fd, IPPROTO_TCP, TCP_KEEPINTVL, 15) < 0 || set(fd, IPPROTO_TCP, TCP_KEEPCNT, 4) < 0)
+		return (-1);
+	if (a->u.sa.sa_family == AF_INET6)
+		return (set(fd, IPPROTO_IPV6, IPV6_V6ONLY, dual_stack ? 0 : 1));
+	return (0);
+}
+
+struct err *
+listener_bind(struct arena *arena, struct mark mark, const struct addr *a, bool dual_stack,
+    int *fd_r)
+{
+	char text[ADDR_TEXT];
+	int fd, saved;
+
+	*fd_r = -1;
+	fd = socket(a->u.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && set_options(fd, a, dual_stack) == 0 && bind(fd, &a->u.sa, a->len) == 0 &&
+	    listen(fd, SOMAXCONN) == 0) {
+		*fd_r = fd;
+		return (NULL);
+	}
+	saved = errno;
+	if (fd >= 0)
+		(void)close(fd);
+	addr_format(a, text, sizeof text);
+	return (err_new(arena, ERR_SYSTEM, mark, "cannot listen on %s: %s", text, strerror(saved)));
+}
+
+static void
+on_rested(void *arg)
+{
+	struct listener_socket *l;
+
+	CAST_OBJ(l, arg, LISTENER_SOCKET_MAGIC);
+	listener_resume(l);
+}
+
+/* One connection. False: stop for this turn. */
+static bool
+accept_one(struct listener_socket *l)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof ss;
+	struct addr peer;
+	int fd;
+
+	fd = accept4(l->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		addr_from_sockaddr(&peer, (const struct sockaddr *)&ss, len);
+		l->on_accept(l->arg, fd, &peer);
+		return (true);
+	}
+	switch (errno) {
+	case EINTR:
+	case ECONNABORTED:	/* it was gone before we came: the next may be fine */
+	case EPROTO:
+		return (true);
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		log_warn("accept: %s; resting %d ms", strerror(errno), LISTENER_REST_MS);
+		listener_pause(l);
+		timer_set(l->loop, &l->backoff, loop_now_ms(l->loop) + LISTENER_REST_MS);
+		return (false);
+	default:
+		return (false);
+	}
+}
+
+static void
+on_ready(void *arg, unsigned what)
+{
+	struct listener_socket *l;
+
+	(void)what;
+	CAST_OBJ(l, arg, LISTENER_SOCKET_MAGIC);
+	for (unsigned i = 0; i < LISTENER_BATCH && !l->paused; i++) {
+		if (!accept_one(l))
+			return;
+	}
+}
+
+bool
+listener_start(struct listener_socket *l, struct loop *loop, int fd, listener_accept_fn *fn,
+    void *arg)
+{
+	l->magic = LISTENER_SOCKET_MAGIC;
+	l->fd = fd;
+	l->loop = loop;
+	l->on_accept = fn;
+	l->arg = arg;
+	l->paused = false;
+	timer_init(&l->backoff, on_rested, l);
+	return (io_add_listener(loop, &l->io, fd, on_ready, l));
+}
+
+void
+listener_pause(struct listener_socket *l)
+{
+	if (l->paused)
+		return;
+	l->paused = true;
+	io_del(&l->io);
+}
+
+void
+listener_resume(struct listener_socket *l)
+{
+	if (!l->paused)
+		return;
+	timer_clear(&l->backoff);
+	l->paused = false;
+	if (!io_add_listener(l->loop, &l->io, l->fd, on_ready, l)) {
+		l->paused = true;
+		timer_set(l->loop, &l->backoff, loop_now_ms(l->loop) + LISTENER_REST_MS);
+	}
+}
+
+void
+listener_stop(struct listener_socket *l)
+{
+	timer_clear(&l->backoff);
+	if (!l->paused) {
+		while (accept_one(l) && !l->paused)
+			continue;
+	}
+	if (!l->paused)
+		io_del(&l->io);
+	l->paused = true;
+	(void)close(l->fd);
+	l->fd = -1;
+}

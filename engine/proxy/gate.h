@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_PROXY_GATE_H
+#define WEIR_PROXY_GATE_H
+
+/*
+ * What a generation means to the proxy: its listeners, routes and upstreams, compiled. Immutable
+ * once published; snapshot.root points to a struct gate in the snapshot's own arena. And what a
+ * worker keeps of the proxy: slabs, and its listening sockets.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/base/addr.h"
+#include "engine/base/list.h"
+#include "engine/http/codec.h"
+#include "engine/mem/slab.h"
+#include "engine/net/listener.h"
+#include "engine/worker/snapshot.h"
+#include "engine/worker/worker.h"
+
+struct access_log_conf;
+struct filter_ops;
+struct listener_conf;
+struct route;
+struct router;
+struct upstream;
+
+enum {
+	LISTENER_ADDRS_MAX = 8,		/* sockets of one listener */
+	GATE_LISTENERS_MAX = 64		/* so that a rule's listeners fit in one word */
+};
+
+/* Limits and times of client connections; ms, 0: none. From the file's listener block. */
+struct listener_limits {
+	struct codec_limits	 codec;
+	uint32_t		 headers_ms;	/* a request's head complete within, then 408 */
+	uint32_t		 body_idle_ms;
+	uint32_t		 write_idle_ms;
+	uint32_t		 keepalive_ms;
+	uint32_t		 min_rate;	/* bytes a second, both ways; 0: none */
+	uint32_t		 min_rate_grace_ms;
+	uint32_t		 requests;	/* per connection; 0: unlimited */
+	uint32_t		 age_ms;	/* of a connection, +-10 %; 0: unlimited */
+};
+
+/* A listener as configured: a part, PART_LISTENER. */
+struct listener {
+	struct part		 part;
+	struct slice		 name;
+	unsigned		 index;		/* in its gate: the bit in router_rule.listeners */
+	struct addr		 addrs[LISTENER_ADDRS_MAX];
+	unsigned		 n_addrs;
+	struct listener_limits	 limits;
+	const struct cidr_set	*trusted;	/* trusted_proxies; NULL: none */
+	const struct listener_conf *conf;
+};
+
+struct gate {
+	unsigned		 magic;
+#define GATE_MAGIC	0x39f0c4d8
+	struct listener		**listeners;
+	unsigned		 n_listeners;
+	const struct router	*router;
+	const struct route	*routes;
+	unsigned		 n_routes;
+	struct upstream		**upstreams;
+	unsigned		 n_upstreams;
+	uint64_t		 max_connections; /* of the process */
+};
+
+/* A worker's end of a listener: outlives reloads, and the listener, while connections hang on it. */
+struct listener_local {
+	unsigned		 magic;
+#define LISTENER_LOCAL_MAGIC	0x70d2b51a
+	struct list		 link;		/* in proxy_local.listeners */
+	struct worker		*worker;
+	const struct listener	*listener;	/* of the worker's current generation, or the last that had it */
+	uint32_t		 refs;		/* connections, and one while it accepts */
+	unsigned		 n_sockets;
+	struct listener_socket	 sockets[LISTENER_ADDRS_MAX];
+};
+
+/* worker->slot[WORKER_SLOT_PROXY] */
+struct proxy_local {
+	unsigned		 magic;
+#define PROXY_LOCAL_MAGIC	0x5d81ee07
+	struct slab		 conns;		/* struct down_conn */
+	struct slab		 exchanges;
+	struct slab		 locals;
+	struct list		 listeners;
+	struct list		 open;		/* all client connections, for drains */
+	void			**filter_state;	/* by index in the program's filter table */
+	unsigned		 n_filters;
+	struct access_log	*log;		/* this worker's end of it; NULL: off */
+};
+
+struct proxy_program {		/* what a program gives the proxy */
+	const struct filter_ops *const *filters; /* in the order in which they run */
+	unsigned		 n_filters;
+	struct slice		 via;		/* as in "Via: 1.1 weir" */
+	struct slice		 server_name;	/* of Proxy-Status: "weir-gateway" */
+};
+extern const struct proxy_program *proxy_program;	/* set before workers start */
+
+/* Worker thread: at its start and end. */
+struct err	*proxy_worker_enter(struct worker *);
+void		 proxy_worker_leave(struct worker *);
+/* Worker thread, after the swap (snapshot_applied_fn). fds of new listeners come from proxy_sockets. */
+void		 proxy_apply(struct worker *, struct snapshot *old, struct snapshot *now);
+/* Worker thread: stop accepting, end idle connections, say close on the others. */
+void		 proxy_drain(struct worker *);
+
+static inline struct proxy_local *
+proxy_of(const struct worker *w)
+{
+	return (w->slot[WORKER_SLOT_PROXY]);
+}
+
+#endif
