@@ -10,9 +10,14 @@
  * Server role: the peer sends requests, we send responses. Client role: the other way round.
  * In HTTP/1 there is one stream, used again for each message; in HTTP/2 as many as are open.
  *
- * Order of events for a stream: on_begin, [on_info]*, on_head, on_body*, on_end, or on_error at
- * any point after on_begin, and then nothing. An event may call any codec function but `feed`,
- * `gather`, `wrote` and codec_free; it must not free the codec.
+ * Order of events for a stream: on_begin, [on_info, on_begin]*, on_head, on_body*, on_end, or
+ * on_error at any point, and then nothing more of that direction. on_end always follows on_head,
+ * also where `end` was set. In the client role a stream begins with send, so on_error may come
+ * without on_begin. An event may call any codec function but `feed`, `feed_eof`, `gather`,
+ * `wrote` and `fini`; it must not free the codec or its connection (defer that).
+ *
+ * A tunnel (101) goes on with the same stream: on_body, and on_end when the peer ends its
+ * direction; the pipe given with `send` carries the other way.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -79,22 +84,37 @@ struct codec_ops {
 	/*
 	 * `in` is a run of bytes inside `page`, beginning where the last call left off. *used_r says
 	 * how many are done with; the rest must be fed again, at the same place in the same page or
-	 * moved as a whole to another page as long as no head is complete (CODEC_MORE).
+	 * moved as a whole to another page (nothing refers to bytes that are not used yet).
 	 */
 	enum codec_rc	(*feed)(struct codec *, struct page *page, const char *p, size_t n,
 			    size_t *used_r);
-	/* The peer ended its direction. Ends a body that runs until close; else an error if mid-message. */
+	/*
+	 * The peer ended its direction; what was fed and not used is lost. Ends a body that runs
+	 * until close, or a tunnel (CODEC_MORE). CODEC_ERROR in the middle of a message: on_error
+	 * says CLIENT_CLOSED or UPSTREAM_CLOSED where a stream was open.
+	 */
 	enum codec_rc	(*feed_eof)(struct codec *);
 	/* How many bytes a part of a head may grow to before it is refused: the reader's page size. */
 	size_t		(*head_room)(const struct codec *);
 
-	/* Up to `cap` pieces of what is to be written now; returns how many, 0: nothing. */
+	/*
+	 * Up to `cap` (at least 4) pieces of what is to be written now; returns how many, 0: nothing.
+	 * Asking again without wrote() gives the same bytes, perhaps more. When our own message
+	 * cannot be ended as promised it is cut: after the bytes that are sound on_error is raised
+	 * from here (REASON_NONE: the pipe broke, the owner knows why; REASON_INTERNAL_ERROR: the pipe
+	 * ended before the length promised) and the connection must be closed, by a reset where the
+	 * peer could take what it has for the whole.
+	 */
 	unsigned	(*gather)(struct codec *, struct iovec *v, unsigned cap);
 	/* The first n bytes of what was gathered have been written. May raise on_sent. */
 	void		(*wrote)(struct codec *, size_t n);
 
-	/* The head of our message; the body, if the message has one, comes from the pipe (kept until
-	   it is drained or broken; NULL: none). False: no memory. A head of 1xx may go first. */
+	/*
+	 * The head of our message; the body, if the message has one, comes from the pipe (its sink's
+	 * wake-up is the owner's to set; kept until on_sent, on_error or reset; NULL: none). The
+	 * head is formatted now: the message may change after. False: no memory.
+	 * After on_error of a server's stream a response may still be sent; it closes.
+	 */
 	bool		(*send)(struct codec_stream *, const struct msg *, struct pipe *body);
 	bool		(*send_info)(struct codec_stream *, const struct msg_resp *);
 	/* Give up on the stream in both directions; HTTP/1: the connection cannot be used again. */

@@ -57,11 +57,21 @@ struct headers {
 /* An empty table whose rows will come from the arena on the first add. */
 void		 headers_init(struct headers *, struct arena *);
 
+/*
+ * Rows of the ids that hdr.def calls HOP (Connection, Content-Length, Transfer-Encoding and the
+ * like) are HDR_HOP from the start, whoever adds them: codecs write these lines themselves from
+ * the message, so headers_get() does not show them and no filter can forge framing.
+ *
+ * Adding may move the rows: a struct hdr pointer is good until the next add, set or push.
+ */
+
 /* A row at the end, as the parser makes them. The bytes are not copied. NULL when full. */
 struct hdr	*headers_push(struct headers *, struct slice name, struct slice value, uint8_t id);
 
 /* The first live row of a known id, or NULL. One load when there is none. */
 struct hdr	*headers_get(const struct headers *, enum hdr_id);
+/* The same, hop-by-hop rows included (codecs; a log that wants Content-Length as received). */
+struct hdr	*headers_get_hop(const struct headers *, enum hdr_id);
 /* The next live row with the same id (or same name, for HDR_OTHER) after this one, or NULL. */
 struct hdr	*headers_next(const struct headers *, const struct hdr *);
 /* The first live row of that name, case-insensitive; well-known names take the id path. */
@@ -81,8 +91,24 @@ unsigned	 headers_remove(struct headers *, struct slice name);
 unsigned	 headers_remove_id(struct headers *, enum hdr_id);
 void		 headers_drop(struct headers *, struct hdr *);
 
-/* Marks as HDR_HOP the fields of RFC 9110, 7.6.1, and those that Connection names. */
-void		 headers_mark_hop_by_hop(struct headers *);
+/*
+ * Marks as HDR_HOP the fields that Connection names (RFC 9110, 7.6.1), Host excepted, which no
+ * message may lose. Returns the options that mean something to the codec: enum headers_conn.
+ */
+unsigned	 headers_mark_hop_by_hop(struct headers *);
+
+enum headers_conn {
+	HEADERS_CONN_CLOSE = 1,
+	HEADERS_CONN_KEEP_ALIVE = 2,
+	HEADERS_CONN_UPGRADE = 4
+};
+
+/*
+ * Fills an empty table with rows made elsewhere (the parser's stack) in one copy, with room for
+ * a few more. False: no memory, or more than HEADERS_MAX. *repeated_r: an id that may stand once
+ * (hdr_info.is_single) stands twice.
+ */
+bool		 headers_take_rows(struct headers *, const struct hdr *, unsigned n, bool *repeated_r);
 
 static inline struct slice
 hdr_name(const struct hdr *h)
