@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef ENGINE_LOOP_IO_H
-#define ENGINE_LOOP_IO_H
+#ifndef WEIR_LOOP_IO_H
+#define WEIR_LOOP_IO_H
 
 /*
  * Readiness of one descriptor. A stream socket is added once, edge-triggered, for all its
@@ -75,4 +75,4 @@ io_is_added(const struct io *io)
 	return (io->fd >= 0);
 }
 
-#endif /* ENGINE_LOOP_IO_H */
+#endif /* WEIR_LOOP_IO_H */

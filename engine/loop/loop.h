@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef ENGINE_LOOP_LOOP_H
-#define ENGINE_LOOP_LOOP_H
+#ifndef WEIR_LOOP_LOOP_H
+#define WEIR_LOOP_LOOP_H
 
 /*
  * One event loop a thread. Everything here is called on the loop's own thread; the only
@@ -133,4 +133,4 @@ loop_turns(const struct loop *l)
 	return (l->turns);
 }
 
-#endif /* ENGINE_LOOP_LOOP_H */
+#endif /* WEIR_LOOP_LOOP_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef ENGINE_LOOP_MAILBOX_H
-#define ENGINE_LOOP_MAILBOX_H
+#ifndef WEIR_LOOP_MAILBOX_H
+#define WEIR_LOOP_MAILBOX_H
 
 /*
  * Messages to a loop from any thread. Every loop has one mailbox. Posting is lock-free and
@@ -35,4 +35,4 @@ void	mailbox_post(struct loop *l, struct mail *m);
 /* Delivers what is queued now, on the loop's thread: for the end of a worker. */
 void	mailbox_drain(struct loop *l);
 
-#endif /* ENGINE_LOOP_MAILBOX_H */
+#endif /* WEIR_LOOP_MAILBOX_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef ENGINE_LOOP_RESOLVE_H
-#define ENGINE_LOOP_RESOLVE_H
+#ifndef WEIR_LOOP_RESOLVE_H
+#define WEIR_LOOP_RESOLVE_H
 
 /*
  * Host names to addresses, asynchronously: /etc/hosts first, then DNS (A and AAAA; TCP when
@@ -76,4 +76,4 @@ void	resolve_start(struct resolver *r, struct resolve_call *call, struct slice n
 /* fn is not called any more; the call's memory may go. Harmless when idle. */
 void	resolve_cancel(struct resolve_call *call);
 
-#endif /* ENGINE_LOOP_RESOLVE_H */
+#endif /* WEIR_LOOP_RESOLVE_H */

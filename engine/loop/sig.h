@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef ENGINE_LOOP_SIG_H
-#define ENGINE_LOOP_SIG_H
+#ifndef WEIR_LOOP_SIG_H
+#define WEIR_LOOP_SIG_H
 
 /*
  * Signals as events, read from a signalfd. Main thread only, on one loop of the process, and
@@ -18,4 +18,4 @@ struct err *sig_add(struct loop *l, int signo, sig_fn *fn, void *arg);
 /* Ends it; unblocks signo if sig_add() blocked it. Harmless for a signal never added. */
 void	sig_del(struct loop *l, int signo);
 
-#endif /* ENGINE_LOOP_SIG_H */
+#endif /* WEIR_LOOP_SIG_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef ENGINE_LOOP_TIMER_H
-#define ENGINE_LOOP_TIMER_H
+#ifndef WEIR_LOOP_TIMER_H
+#define WEIR_LOOP_TIMER_H
 
 /*
  * Timers on a wheel of 4 levels of 64 slots, the finest slot 1 ms. Setting, moving and
@@ -61,4 +61,4 @@ timer_is_set(const struct timer *t)
 	return (t->deadline_ms != TIMER_NEVER);
 }
 
-#endif /* ENGINE_LOOP_TIMER_H */
+#endif /* WEIR_LOOP_TIMER_H */
