@@ -212,7 +212,7 @@ run_hooks(struct loop_impl *li)
 	struct turn_hook *h;
 	struct turn_hook *next;
 
-	LIST_FOREACH_SAFE(h, next, &li->hooks, link) {
+	LIST_FOREACH_SAFE(h, next, &li->hooks, struct turn_hook, link) {
 		CHECK_OBJ(h, TURN_HOOK_MAGIC);
 		h->fn(h->arg);
 	}

@@ -19,15 +19,16 @@
 /* Answers that carry no TTL (/etc/hosts, an address written as a name) are held this long. */
 #define RESOLVE_LOCAL_TTL_S	60u
 
-/* A name in text form has at most 253 bytes (RFC 1035 3.1). */
-#define RESOLVE_NAME_MAX	253u
+/* A name in text form has at most 253 bytes and may end in a dot (RFC 1035 2.3.4). */
+#define RESOLVE_NAME_MAX	254u
 
 struct resolver;
 struct resolve_call;
 
 enum resolve_rc {
 	RESOLVE_OK,		/* at least one address */
-	RESOLVE_NOT_FOUND,	/* no such name, or it has no address: an answer, not a failure */
+	RESOLVE_NOT_FOUND,	/* no such name, or no address of it: the servers said so (of one
+				   family at least, when the other got no answer) */
 	RESOLVE_TIMEOUT,	/* no server answered in time */
 	RESOLVE_FAILED,		/* refused, malformed, out of memory, bad name */
 	RESOLVE_RC__MAX,
@@ -52,6 +53,7 @@ typedef void resolve_fn(struct resolve_call *call, const struct addr *addrs, uns
 struct resolve_call {
 	unsigned		 magic;
 	struct resolver		*resolver;	/* NULL when idle */
+	struct list		 link;		/* among the resolver's calls */
 	void			*flight;	/* the query under way */
 	resolve_fn		*fn;
 	struct deferred		 deferred;
@@ -61,7 +63,10 @@ struct resolve_call {
 	enum resolve_rc		 rc;
 };
 
-/* Reads the system's resolver configuration once. NULL: out of memory or a bad servers text. */
+/*
+ * Reads the system's resolver configuration once; /etc/hosts is read anew for each call. conf
+ * may be NULL: the defaults. Returns NULL when out of memory or for a bad servers text.
+ */
 struct resolver *resolver_new(struct loop *l, const struct resolver_conf *conf);
 
 /* Calls under way are dropped without calling back. Frees and nulls. */
