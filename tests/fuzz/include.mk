@@ -1,1 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
+#
+# A target is one file of at most 40 lines with LLVMFuzzerTestOneInput, and a folder
+# tests/fuzz/corpus/NAME. Configured with --enable-fuzz (clang) it links libFuzzer and explores;
+# without, corpus_main.c feeds it the corpus, cut at every offset, as an ordinary test.
+# For each target:
+#
+#	FUZZ_TARGETS += tests/fuzz/fuzz_x
+#	tests_fuzz_fuzz_x_SOURCES = tests/fuzz/fuzz_x.c $(FUZZ_MAIN)
+#	tests_fuzz_fuzz_x_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+#	tests_fuzz_fuzz_x_LDADD = libengine_....a
+FUZZ_TARGETS =
+
+if WEIR_FUZZ
+FUZZ_MAIN =
+else
+FUZZ_MAIN = tests/fuzz/corpus_main.c
+endif

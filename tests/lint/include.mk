@@ -1,1 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+#
+# The house rules that a machine can check. selftest proves that each check can fail.
+TESTS += \
+	tests/lint/banned \
+	tests/lint/docs \
+	tests/lint/format \
+	tests/lint/headers \
+	tests/lint/includes \
+	tests/lint/magic \
+	tests/lint/prefixes \
+	tests/lint/selftest \
+	tests/lint/sizes
