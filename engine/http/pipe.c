@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "engine/http/pipe.h"
+
+#include <string.h>
+
+#include "engine/base/check.h"
+
+_Static_assert((PIPE_SPANS & (PIPE_SPANS - 1)) == 0, "the ring is indexed by a mask");
+
+static inline struct span *
+at(struct pipe *p, unsigned i)
+{
+	return (&p->v[(p->head + i) & (PIPE_SPANS - 1)]);
+}
+
+static void
+wake(bool *waits, pipe_wake_fn *fn, void *arg)
+{
+	if (!*waits)
+		return;
+	*waits = false;
+	if (fn != NULL)
+		fn(arg);
+}
+
+void
+pipe_init(struct pipe *p, uint32_t low, uint32_t high)
+{
+	must(low <= high && high > 0);
+	memset(p, 0, sizeof(*p));
+	p->magic = PIPE_MAGIC;
+	p->low = low;
+	p->high = high;
+}
+
+static void
+drop_all(struct pipe *p)
+{
+	for (; p->n > 0; p->n--) {
+		if (at(p, 0)->page != NULL)
+			page_unref(&at(p, 0)->page);
+		p->head = (uint8_t)((p->head + 1) & (PIPE_SPANS - 1));
+	}
+	p->queued = 0;
+}
+
+void
+pipe_fini(struct pipe *p)
+{
+	CHECK_OBJ(p, PIPE_MAGIC);
+	drop_all(p);
+	p->source_wake = NULL;
+	p->sink_wake = NULL;
+	p->source_waits = false;
+	p->sink_waits = false;
+}
+
+void
+pipe_set_source(struct pipe *p, pipe_wake_fn *fn, void *arg)
+{
+	p->source_wake = fn;
+	p->source = arg;
+}
+
+void
+pipe_set_sink(struct pipe *p, pipe_wake_fn *fn, void *arg)
+{
+	p->sink_wake = fn;
+	p->sink = arg;
+}
+
+static bool
+is_full(const struct pipe *p)
+{
+	return (p->queued >= p->high || p->n == PIPE_SPANS);
+}
+
+bool
+pipe_put(struct pipe *p, struct span s)
+{
+	struct span *last = p->n > 0 ? at(p, p->n - 1u) : NULL;
+
+	CHECK_OBJ(p, PIPE_MAGIC);
+	must(p->end != PIPE_END);
+	if (s.len == 0 || p->end == PIPE_BROKEN) {
+		if (s.page != NULL)
+			page_unref(&s.page);
+		return (pipe_has_room(p));
+	}
+	p->queued += s.len;
+	p->total += s.len;
+	if (last != NULL && last->page == s.page && last->p + last->len == s.p) {
+		last->len += s.len;
+		if (s.page != NULL)
+			page_unref(&s.page);
+	} else {
+		must(p->n < PIPE_SPANS);
+		p->n++;
+		*at(p, p->n - 1u) = s;
+	}
+	wake(&p->sink_waits, p->sink_wake, p->sink);
+	return (pipe_has_room(p));
+}
+
+bool
+pipe_has_room(struct pipe *p)
+{
+	if (!is_full(p))
+		return (true);
+	p->source_waits = true;
+	return (false);
+}
+
+void
+pipe_put_end(struct pipe *p, struct headers *trailers)
+{
+	CHECK_OBJ(p, PIPE_MAGIC);
+	if (p->end != PIPE_OPEN)
+		return;
+	p->end = PIPE_END;
+	p->trailers = trailers;
+	wake(&p->sink_waits, p->sink_wake, p->sink);
+}
+
+void
+pipe_break(struct pipe *p)
+{
+	CHECK_OBJ(p, PIPE_MAGIC);
+	if (p->end != PIPE_OPEN)
+		return;
+	p->end = PIPE_BROKEN;
+	wake(&p->sink_waits, p->sink_wake, p->sink);
+}
+
+unsigned
+pipe_peek(const struct pipe *p, struct span *v, unsigned cap)
+{
+	unsigned n = p->n < cap ? p->n : cap;
+
+	for (unsigned i = 0; i < n; i++)
+		v[i] = p->v[(p->head + i) & (PIPE_SPANS - 1)];
+	return (n);
+}
+
+void
+pipe_consume(struct pipe *p, uint32_t n)
+{
+	CHECK_OBJ(p, PIPE_MAGIC);
+	must(n <= p->queued);
+	p->queued -= n;
+	while (n > 0) {
+		struct span *s = at(p, 0);
+
+		if (n < s->len) {
+			s->p += n;
+			s->len -= n;
+			break;
+		}
+		n -= s->len;
+		if (s->page != NULL)
+			page_unref(&s->page);
+		p->head = (uint8_t)((p->head + 1) & (PIPE_SPANS - 1));
+		p->n--;
+	}
+	if (p->queued <= p->low && p->n < PIPE_SPANS)
+		wake(&p->source_waits, p->source_wake, p->source);
+}
+
+void
+pipe_wait(struct pipe *p)
+{
+	p->sink_waits = true;
+}
