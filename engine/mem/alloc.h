@@ -11,6 +11,7 @@
 #define WEIR_MEM_ALLOC_H
 
 #include <setjmp.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -76,7 +77,7 @@ void mem_fail_at(uint64_t n);
 void mem_fail_off(void);
 
 /* Was the failure asked for with mem_fail_at() delivered since? */
-int mem_fail_hit(void);
+bool mem_fail_hit(void);
 
 /* Calls of this thread that allocated (malloc, calloc, realloc, map) through this folder. */
 uint64_t mem_alloc_count(void);

@@ -12,6 +12,7 @@
 #ifndef WEIR_MEM_ARENA_H
 #define WEIR_MEM_ARENA_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -124,6 +125,7 @@ struct slice arena_dup(struct arena *a, struct slice s);
 char *arena_cstr(struct arena *a, struct slice s);
 
 char *arena_printf(struct arena *a, const char *fmt, ...) CC_PRINTF(2, 3);
+char *arena_vprintf(struct arena *a, const char *fmt, va_list ap) CC_PRINTF(2, 0);
 
 /* Back to where arena_mark() was called: what was allocated since is gone, clean-ups registered
    since have run.  Marks nest; a mark is void after a rewind to an earlier one or a reset. */

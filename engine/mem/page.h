@@ -67,8 +67,8 @@ void page_pool_fini(struct page_pool *pool);
 /* A page with one reference, contents undefined; NULL at the limit or without memory. */
 struct page *page_get(struct page_pool *pool) CC_MUST_USE;
 
-/* One page of at least bytes (up to 16 MiB): for heads that outgrow a page.  From the allocator, so not
-   for the common case.  NULL as above. */
+/* One page of bytes, at least PAGE_BYTES, at most 16 MiB: for heads that outgrow a page.  From
+   the allocator, so not for the common case.  NULL as above. */
 struct page *page_get_large(struct page_pool *pool, size_t bytes) CC_MUST_USE;
 
 void page_release_(struct page *page);
