@@ -15,7 +15,7 @@ class Row:
         self.kind, self.name = kind, name
         self.why = ""
         self.data = b""
-        self.fin = self.partial = False
+        self.fin = self.partial = self.open = False
         self.want = []
         self.method = b"GET"
         self.answered = None
@@ -49,7 +49,7 @@ def directive(row, key, rest):
         row.why = rest
     elif key == "send":
         row.data += unquote(rest)
-    elif key in ("fin", "partial"):
+    elif key in ("fin", "partial", "open"):
         setattr(row, key, True)
     elif key == "want":
         row.want = rest.split("|")
