@@ -182,7 +182,7 @@ set_from(struct headers *h, struct hdr *row, struct slice name, struct slice val
 bool
 headers_set(struct headers *h, struct slice name, struct slice value)
 {
-	return (set_from(h, headers_find(h, name), name, value, hdr_id_of(name)));
+	return (set_from(h, headers_find(h, name), name, value, (uint8_t)hdr_id_of(name)));
 }
 
 bool
@@ -194,7 +194,7 @@ headers_set_id(struct headers *h, enum hdr_id id, struct slice value)
 bool
 headers_add(struct headers *h, struct slice name, struct slice value)
 {
-	return (headers_push(h, name, value, hdr_id_of(name)) != NULL);
+	return (headers_push(h, name, value, (uint8_t)hdr_id_of(name)) != NULL);
 }
 
 bool
