@@ -45,6 +45,10 @@ struct load_text {
 const struct node *load_texts(struct arena *arena, struct diag *diag, const struct schema *root,
     const struct load_text *texts, size_t n, yaml_lookup_fn lookup, void *lookup_arg);
 
+/* A whole file into the arena, a NUL behind it; false with a reason when it cannot be had. */
+bool load_slurp(struct arena *arena, const char *path, size_t max_bytes, struct slice *text_r,
+    const char **why_r);
+
 /* A path as the file `from` names it: unchanged when absolute, else beside `from`. */
 struct slice load_resolve(struct arena *arena, const char *from, struct slice path);
 

@@ -74,7 +74,7 @@ enum schema_type {
 enum {
 	SCHEMA_REQUIRED = 1 << 0,
 	SCHEMA_CAN_OFF = 1 << 1,   /* `off` removes what a lower layer gave; numbers: means 0 */
-	SCHEMA_ALWAYS = 1 << 2,	   /* OBJECT: never NULL */
+	SCHEMA_ALWAYS = 1 << 2,	   /* OBJECT: NULL only when `off` */
 	SCHEMA_CAN_AUTO = 1 << 3,  /* numbers: `auto` is SCALAR_AUTO */
 	SCHEMA_UNLIMITED = 1 << 4, /* numbers: `unlimited` is SCALAR_UNLIMITED */
 	SCHEMA_WORD = 1 << 5,	   /* no key: only the scalar form sets it (schema.scalar) */

@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/base/check.h"
+#include "engine/config/diag.h"
+#include "engine/config/load.h"
+#include "engine/config/schema_impl.h"
+#include "engine/mem/arena.h"
+
+/*
+ * All files are read first, each to a tree of its own; then their top levels are merged, one key
+ * after the other. Only pointers are gathered until a key is complete, so a thousand files cost
+ * no more than one large file.
+ */
+
+struct load_file {
+	struct load_file *next;
+	const char *name;
+	const struct node *root; /* NULL: not readable as YAML */
+	size_t group;		 /* which of the paths given it came from */
+	bool is_included;
+	dev_t dev;
+	ino_t ino;
+};
+
+struct load_state {
+	struct arena *arena;
+	struct diag *diag;
+	const struct schema_state *schema;
+	yaml_lookup_fn lookup;
+	void *lookup_arg;
+	struct load_file *first;
+	struct load_file **last;
+	size_t total_bytes;
+	/* glob() allocates for itself; given back should memory end meanwhile */
+	glob_t globbed;
+	bool has_glob;
+	struct arena_cleanup cleanup;
+};
+
+/* ---- reading ---- */
+
+/* How many bytes a file will have: what the system says, or a guess for pipes. */
+static size_t
+room_for(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
+		return ((size_t)st.st_size + 1);
+	return (4096);
+}
+
+static const char *
+read_all(struct arena *a, int fd, size_t max_bytes, struct slice *r)
+{
+	size_t cap = room_for(fd), len = 0;
+	char *p, *grown;
+	ssize_t n;
+
+	if (cap > max_bytes + 1)
+		return ("it is too large");
+	p = arena_alloc(a, cap + 1);
+	while ((n = read(fd, p + len, cap - len)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return (strerror(errno));
+		len += (size_t)n;
+		if (len > max_bytes)
+			return ("it is too large");
+		if (len < cap)
+			continue;
+		grown = arena_alloc(a, cap * 2 + 1);
+		memcpy(grown, p, len);
+		p = grown;
+		cap *= 2;
+	}
+	p[len] = '\0';
+	*r = slice_of(p, len);
+	return (NULL);
+}
+
+bool
+load_slurp(struct arena *arena, const char *path, size_t max_bytes, struct slice *text_r,
+    const char **why_r)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	*text_r = SLICE("");
+	if (fd < 0) {
+		*why_r = strerror(errno);
+		return (false);
+	}
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+		*why_r = "it is a folder";
+	else
+		*why_r = read_all(arena, fd, max_bytes, text_r);
+	(void)close(fd);
+	return (*why_r == NULL);
+}
+
+struct slice
+load_resolve(struct arena *arena, const char *from, struct slice path)
+{
+	const char *slash = from != NULL ? strrchr(from, '/') : NULL;
+
+	if (slash == NULL || path.len == 0 || path.p[0] == '/')
+		return (path);
+	return (slice_str(arena_printf(arena, "%.*s/" SLICE_FMT, (int)(slash - from), from,
+	    SLICE_ARG(path))));
+}
+
+static struct load_file *
+add_text(struct load_state *ld, const char *name, struct slice text)
+{
+	struct load_file *f = arena_znew(ld->arena, struct load_file);
+
+	f->name = name;
+	*ld->last = f;
+	ld->last = &f->next;
+	diag_add_source(ld->diag, name, text);
+	ld->total_bytes += text.len;
+	if (ld->total_bytes > YAML_ALL_BYTES_MAX) {
+		diag_error(ld->diag, (struct mark) { .file = name },
+		    "all files together are larger than 256MiB");
+		return (f);
+	}
+	f->root = yaml_read(ld->arena, ld->diag, name, text, ld->lookup, ld->lookup_arg);
+	if (f->root != NULL && f->root->kind != NODE_MAP && !node_is_null(f->root)) {
+		diag_add(ld->diag, DIAG_ERROR, f->root->mark, NULL, "a map is due",
+		    "the file is %s", node_describe(f->root));
+		f->root = NULL;
+	}
+	return (f);
+}
+
+/* NULL: there already, or not readable. `at` says who named it. */
+static struct load_file *
+add_file(struct load_state *ld, const char *path, struct mark at)
+{
+	const char *name = arena_cstr(ld->arena, slice_str(path)), *why = NULL;
+	struct load_file *f;
+	struct slice text;
+	struct stat st;
+
+	memset(&st, 0, sizeof(st));
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+		for (f = ld->first; f != NULL; f = f->next)
+			if (f->dev == st.st_dev && f->ino == st.st_ino)
+				return (NULL);
+	if (!load_slurp(ld->arena, name, YAML_FILE_BYTES_MAX, &text, &why)) {
+		diag_error(ld->diag, at, "cannot read \"%s\": %s", name, why);
+		return (NULL);
+	}
+	f = add_text(ld, name, text);
+	f->dev = st.st_dev;
+	f->ino = st.st_ino;
+	return (f);
+}
+
+/* ---- include ---- */
+
+static void
+drop_glob(void *arg)
+{
+	struct load_state *ld = arg;
+
+	if (ld->has_glob)
+		globfree(&ld->globbed);
+	ld->has_glob = false;
+}
+
+static size_t
+find_paths(struct load_state *ld, const char *pattern)
+{
+	drop_glob(ld);
+	memset(&ld->globbed, 0, sizeof(ld->globbed));
+	ld->has_glob = true;
+	if (glob(pattern, 0, NULL, &ld->globbed) != 0)
+		return (0);
+	return (ld->globbed.gl_pathc);
+}
+
+static void
+include_pattern(struct load_state *ld, const struct load_file *from, const struct node *n)
+{
+	struct slice pattern;
+	size_t count;
+
+	if (n->kind != NODE_SCALAR || n->count == 0) {
+		diag_add(ld->diag, DIAG_ERROR, n->mark, "include", "a file name is due",
+		    "an item of \"include\" is %s", node_describe(n));
+		return;
+	}
+	pattern = load_resolve(ld->arena, from->name, node_text(n));
+	count = find_paths(ld, arena_cstr(ld->arena, pattern));
+	if (count == 0 && strpbrk(n->text, "*?[") == NULL)
+		diag_error(ld->diag, n->mark, "cannot read \"" SLICE_FMT "\": %s",
+		    SLICE_ARG(pattern), strerror(ENOENT));
+	for (size_t i = 0; i < count; i++) {
+		struct load_file *f = add_file(ld, ld->globbed.gl_pathv[i], n->mark);
+
+		if (f == NULL)
+			continue;
+		f->is_included = true;
+		f->group = from->group;
+	}
+}
+
+static const struct node *
+top_value(const struct load_file *f, const char *key)
+{
+	if (f->root == NULL || f->root->kind != NODE_MAP)
+		return (NULL);
+	return (node_get(f->root, slice_str(key)));
+}
+
+static void
+include_files(struct load_state *ld, const struct load_file *from)
+{
+	const struct node *list = top_value(from, "include");
+
+	if (list == NULL)
+		return;
+	if (list->kind != NODE_LIST) {
+		diag_add(ld->diag, DIAG_ERROR, list->mark, "include",
+		    "a list is due, such as [conf.d/*.yaml]", "\"include\" is %s",
+		    node_describe(list));
+		return;
+	}
+	for (uint32_t i = 0; i < list->count; i++)
+		include_pattern(ld, from, node_item(list, i));
+}
+
+static void
+refuse_nested(struct load_state *ld)
+{
+	const struct node *list;
+
+	for (const struct load_file *f = ld->first; f != NULL; f = f->next) {
+		list = f->is_included ? top_value(f, "include") : NULL;
+		if (list != NULL)
+			diag_error(ld->diag, list[-1].mark,
+			    "an included file cannot include others");
+	}
+}
+
+/* ---- roots ---- */
+
+static void
+add_root(struct load_state *ld, const char *path, size_t group)
+{
+	struct load_file *f = add_file(ld, path, (struct mark) { .file = NULL });
+
+	if (f == NULL)
+		return;
+	f->group = group;
+	include_files(ld, f);
+}
+
+static void
+add_folder(struct load_state *ld, const char *path, size_t group)
+{
+	const char *pattern = arena_printf(ld->arena, "%s/*.yaml", path), **paths;
+	size_t count = find_paths(ld, pattern);
+
+	if (count == 0) {
+		diag_error(ld->diag, (struct mark) { .file = path },
+		    "the folder has no *.yaml file");
+		return;
+	}
+	/* Including will use glob() again. */
+	paths = arena_alloc(ld->arena, count * sizeof(*paths));
+	for (size_t i = 0; i < count; i++)
+		paths[i] = arena_cstr(ld->arena, slice_str(ld->globbed.gl_pathv[i]));
+	for (size_t i = 0; i < count; i++)
+		add_root(ld, paths[i], group);
+}
+
+static bool
+is_nearly_stated(const struct load_file *f, const char *key)
+{
+	for (uint32_t i = 0; f->root != NULL && f->root->kind == NODE_MAP && i < f->root->count; i++)
+		if (diag_nearest(node_text(node_key(f->root, i)), &key, 1) != NULL)
+			return (true);
+	return (f->root == NULL);
+}
+
+/* A key that every root must state; misspelt is reported elsewhere. */
+static void
+check_per_root(struct load_state *ld, const char *key, size_t group)
+{
+	const struct load_file *root = NULL;
+
+	for (const struct load_file *f = ld->first; f != NULL; f = f->next) {
+		if (f->group != group || f->is_included)
+			continue;
+		if (is_nearly_stated(f, key))
+			return;
+		if (root == NULL)
+			root = f;
+	}
+	if (root != NULL)
+		diag_add(ld->diag, DIAG_ERROR, root->root->mark, key, NULL,
+		    "\"%s\" is missing in %s", key, root->name);
+}
+
+static void
+check_roots(struct load_state *ld, size_t groups)
+{
+	for (unsigned i = 0; i < ld->schema->n_rows; i++)
+		for (size_t g = 0; g < groups && (ld->schema->rows[i].flags & SCHEMA_PER_ROOT); g++)
+			check_per_root(ld, ld->schema->rows[i].name, g);
+}
+
+/* ---- merging ---- */
+
+struct load_key {
+	struct load_key *next;
+	const struct node *key; /* where it stands first; its value is the node behind it */
+	const struct node **values;
+	size_t n_values;
+	size_t cap;
+};
+
+static void
+add_value(struct load_state *ld, struct load_key *k, const struct node *value)
+{
+	const struct node **grown;
+
+	if (k->n_values == k->cap) {
+		k->cap = k->cap == 0 ? 4 : k->cap * 2;
+		grown = arena_alloc(ld->arena, k->cap * sizeof(*grown));
+		if (k->n_values > 0)
+			memcpy(grown, k->values, k->n_values * sizeof(*grown));
+		k->values = grown;
+	}
+	k->values[k->n_values++] = value;
+}
+
+static void
+gather(struct load_state *ld, struct load_key **keys, const struct node *root)
+{
+	struct load_key **at, *k;
+
+	for (uint32_t i = 0; i < root->count; i++) {
+		const struct node *key = node_key(root, i);
+
+		if (slice_eq(node_text(key), SLICE("include")))
+			continue;
+		for (at = keys; *at != NULL; at = &(*at)->next)
+			if (slice_eq(node_text((*at)->key), node_text(key)))
+				break;
+		if (*at == NULL) {
+			k = arena_znew(ld->arena, struct load_key);
+			k->key = key;
+			*at = k;
+		}
+		add_value(ld, *at, key + 1);
+	}
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+	const struct node *x = *(const struct node *const *)a;
+	const struct node *y = *(const struct node *const *)b;
+	int c = slice_cmp(node_text(x), node_text(y));
+
+	/* Neighbours in one array: of equal keys the first in the files comes first. */
+	return (c != 0 ? c : x < y ? -1 : x > y);
+}
+
+/* The same name in two files; within one file the reader has looked already. */
+static void
+check_names(struct load_state *ld, const char *what, const struct node *map)
+{
+	const struct node **sorted = arena_alloc(ld->arena, map->count * sizeof(*sorted));
+
+	for (uint32_t i = 0; i < map->count; i++)
+		sorted[i] = node_key(map, i);
+	qsort(sorted, map->count, sizeof(*sorted), compare_keys);
+	for (uint32_t i = 1; i < map->count; i++) {
+		const struct node *first = sorted[i - 1], *again = sorted[i];
+
+		if (slice_eq(node_text(first), node_text(again)))
+			diag_add(ld->diag, DIAG_ERROR, again->mark, what,
+			    arena_printf(ld->arena, "it stands already in %s:%u:%u",
+				first->mark.file, first->mark.line, first->mark.col),
+			    "\"%s\" in \"%s\" is defined twice", again->text, what);
+	}
+}
+
+/* Several maps or several lists in a row. */
+static struct node
+concat(struct load_state *ld, const struct load_key *k)
+{
+	struct node all = *k->values[0], *child;
+	size_t width = all.kind == NODE_MAP ? 2 : 1, total = 0;
+
+	for (size_t i = 0; i < k->n_values; i++)
+		total += k->values[i]->count;
+	if (total == 0)
+		return (all);
+	child = arena_alloc(ld->arena, total * width * sizeof(*child));
+	all.child = child;
+	all.count = (uint32_t)total;
+	for (size_t i = 0; i < k->n_values; i++) {
+		const struct node *from = k->values[i];
+
+		if (from->count > 0)
+			memcpy(child, from->child, from->count * width * sizeof(*child));
+		child += from->count * width;
+	}
+	if (all.kind == NODE_MAP)
+		check_names(ld, k->key->text, &all);
+	return (all);
+}
+
+static void
+refuse_second(struct load_state *ld, const struct load_key *k, const struct node *again)
+{
+	diag_add(ld->diag, DIAG_ERROR, again[-1].mark, k->key->text,
+	    arena_printf(ld->arena, "it stands already in %s:%u:%u", k->key->mark.file,
+		k->key->mark.line, k->key->mark.col),
+	    "\"%s\" may stand in one file only", k->key->text);
+}
+
+static struct node
+merge_key(struct load_state *ld, const struct load_key *k)
+{
+	int i = schema_row_find(ld->schema, node_text(k->key));
+	const struct schema_row *row = i < 0 ? NULL : &ld->schema->rows[i];
+	enum node_kind kind = row == NULL ? NODE_SCALAR
+	    : row->type == SCHEMA_MAP	  ? NODE_MAP
+	    : row->type == SCHEMA_LIST	  ? NODE_LIST
+					  : NODE_SCALAR;
+	bool is_mixed = kind == NODE_SCALAR;
+
+	if (k->n_values == 1)
+		return (*k->values[0]);
+	for (size_t v = 0; v < k->n_values; v++)
+		is_mixed |= k->values[v]->kind != kind;
+	if (!is_mixed)
+		return (concat(ld, k));
+	for (size_t v = 1; v < k->n_values; v++)
+		if (row == NULL || !(row->flags & SCHEMA_SAME) ||
+		    !node_eq(k->values[0], k->values[v]))
+			refuse_second(ld, k, k->values[v]);
+	return (*k->values[0]);
+}
+
+static const struct node *
+merge(struct load_state *ld)
+{
+	struct node *root = arena_znew(ld->arena, struct node), *child;
+	struct load_key *keys = NULL;
+	uint32_t n = 0;
+
+	for (const struct load_file *f = ld->first; f != NULL; f = f->next) {
+		if (f->root == NULL)
+			continue;
+		if (root->mark.file == NULL)
+			root->mark = f->root->mark;
+		if (f->root->kind == NODE_MAP)
+			gather(ld, &keys, f->root);
+	}
+	if (root->mark.file == NULL)
+		return (NULL);
+	for (const struct load_key *k = keys; k != NULL; k = k->next)
+		n++;
+	child = arena_alloc(ld->arena, (2 * (size_t)n + 1) * sizeof(*child));
+	root->kind = NODE_MAP;
+	root->count = n;
+	root->child = child;
+	for (const struct load_key *k = keys; k != NULL; k = k->next) {
+		*child++ = *k->key;
+		*child++ = merge_key(ld, k);
+	}
+	return (root);
+}
+
+static struct load_state *
+state_new(struct arena *arena, struct diag *diag, const struct schema *root)
+{
+	struct load_state *ld = arena_znew(arena, struct load_state);
+
+	ld->arena = arena;
+	ld->diag = diag;
+	ld->schema = schema_state_of(root);
+	ld->last = &ld->first;
+	arena_on_reset(arena, &ld->cleanup, drop_glob, ld);
+	return (ld);
+}
+
+const struct node *
+load_files(struct arena *arena, struct diag *diag, const struct schema *root,
+    const struct load_options *opt)
+{
+	struct load_state *ld = state_new(arena, diag, root);
+	struct stat st;
+
+	ld->lookup = opt->lookup;
+	ld->lookup_arg = opt->lookup_arg;
+	for (size_t i = 0; i < opt->n_paths; i++) {
+		if (stat(opt->paths[i], &st) == 0 && S_ISDIR(st.st_mode))
+			add_folder(ld, opt->paths[i], i);
+		else
+			add_root(ld, opt->paths[i], i);
+	}
+	drop_glob(ld);
+	refuse_nested(ld);
+	check_roots(ld, opt->n_paths);
+	return (merge(ld));
+}
+
+const struct node *
+load_texts(struct arena *arena, struct diag *diag, const struct schema *root,
+    const struct load_text *texts, size_t n, yaml_lookup_fn lookup, void *lookup_arg)
+{
+	struct load_state *ld = state_new(arena, diag, root);
+	struct load_file *f;
+
+	ld->lookup = lookup;
+	ld->lookup_arg = lookup_arg;
+	for (size_t i = 0; i < n; i++) {
+		f = add_text(ld, texts[i].name, texts[i].text);
+		f->group = i;
+		if (top_value(f, "include") != NULL)
+			diag_error(diag, top_value(f, "include")[-1].mark,
+			    "\"include\" needs files, this text has none beside it");
+	}
+	check_roots(ld, n);
+	return (merge(ld));
+}

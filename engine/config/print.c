@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <string.h>
+
+#include "engine/base/check.h"
+#include "engine/config/schema_impl.h"
+
+/* ---- show: the values in force and where they come from ---- */
+
+static void show_object(const struct schema_obj *obj, int depth, bool is_in_item, FILE *out);
+
+static void
+indent(int depth, FILE *out)
+{
+	fprintf(out, "%*s", depth * 2, "");
+}
+
+static void
+show_origin(const struct node *n, FILE *out)
+{
+	if (n != NULL && n->mark.file != NULL)
+		fprintf(out, "  # %s:%u\n", n->mark.file, n->mark.line);
+	else
+		fputs("  # default\n", out);
+}
+
+static bool
+is_block(const struct schema_row *row)
+{
+	return (row->elem == SCHEMA_OBJECT);
+}
+
+static void
+show_flat_list(const struct schema_row *row, const struct schema_list *l, FILE *out)
+{
+	size_t size = schema_value_size(row->elem);
+
+	fputc('[', out);
+	for (uint32_t i = 0; i < l->count; i++) {
+		fputs(i > 0 ? ", " : "", out);
+		schema_value_print(row, row->elem, (const char *)l->items + i * size, out);
+	}
+	fputc(']', out);
+}
+
+static void
+show_list(const struct schema_row *row, const struct schema_list *l, const struct node *n,
+    int depth, FILE *out)
+{
+	if (!is_block(row) || l->count == 0) {
+		fputc(' ', out);
+		show_flat_list(row, l, out);
+		show_origin(n, out);
+		return;
+	}
+	show_origin(n, out);
+	for (uint32_t i = 0; i < l->count; i++) {
+		indent(depth + 1, out);
+		fputs("- ", out);
+		show_object(SCHEMA_OBJ_AT(struct schema_obj, *l, i), depth + 2, true, out);
+	}
+}
+
+static void
+show_map(const struct schema_row *row, const struct schema_map *m, const struct node *n, int depth,
+    FILE *out)
+{
+	size_t size = schema_value_size(row->elem);
+
+	if (m->count == 0) {
+		fputs(" {}", out);
+		show_origin(n, out);
+		return;
+	}
+	show_origin(n, out);
+	for (uint32_t i = 0; i < m->count; i++) {
+		indent(depth + 1, out);
+		schema_print_text(m->keys[i], out);
+		fputc(':', out);
+		if (is_block(row)) {
+			show_origin(m->nodes != NULL ? m->nodes[i] : NULL, out);
+			show_object(SCHEMA_OBJ_AT(struct schema_obj, *m, i), depth + 2, false,
+			    out);
+			continue;
+		}
+		fputc(' ', out);
+		schema_value_print(row, row->elem, (const char *)m->items + i * size, out);
+		show_origin(m->nodes != NULL ? m->nodes[i] : NULL, out);
+	}
+}
+
+/* Nothing written and no default: nothing to show. */
+static bool
+is_absent(const struct schema_state *st, const struct schema_obj *obj, unsigned i)
+{
+	const struct schema_row *row = &st->rows[i];
+	const void *v = schema_slot(st, obj, i);
+	const void *p = NULL;
+
+	if (obj->off & schema_bit(i))
+		return (false);
+	if (v == NULL)
+		return (true);
+	if (row->type == SCHEMA_OBJECT) {
+		memcpy(&p, v, sizeof(p));
+		return (p == NULL);
+	}
+	return (!(obj->present & schema_bit(i)) && row->def == NULL);
+}
+
+static void
+show_row(const struct schema_state *st, const struct schema_obj *obj, unsigned i, int depth,
+    FILE *out)
+{
+	const struct schema_row *row = &st->rows[i];
+	const struct node *n = schema_row_node(st, obj, i);
+	const struct schema_obj *sub;
+	const void *v = schema_slot(st, obj, i);
+
+	fprintf(out, "%s:", row->name);
+	if (obj->off & schema_bit(i)) {
+		fputs(" off", out);
+		show_origin(n, out);
+	} else if (row->type == SCHEMA_LIST) {
+		show_list(row, v, n, depth, out);
+	} else if (row->type == SCHEMA_MAP) {
+		show_map(row, v, n, depth, out);
+	} else if (row->type == SCHEMA_OBJECT) {
+		memcpy(&sub, v, sizeof(sub));
+		show_origin(n, out);
+		show_object(sub, depth + 1, false, out);
+	} else {
+		fputc(' ', out);
+		schema_value_print(row, row->type, v, out);
+		show_origin(n, out);
+	}
+}
+
+/* `is_first`: the line has begun already ("- "). Returns whether it still has. */
+static bool
+show_rows(const struct schema_obj *obj, int depth, bool is_first, FILE *out)
+{
+	const struct schema_state *st = schema_state_of(obj->schema);
+
+	for (unsigned i = 0; i < st->n_rows; i++) {
+		if (st->inlines & schema_bit(i)) {
+			is_first = show_rows(schema_slot(st, obj, i), depth, is_first, out);
+			continue;
+		}
+		if (is_absent(st, obj, i))
+			continue;
+		if (!is_first)
+			indent(depth, out);
+		is_first = false;
+		show_row(st, obj, i, depth, out);
+	}
+	return (is_first);
+}
+
+static void
+show_object(const struct schema_obj *obj, int depth, bool is_in_item, FILE *out)
+{
+	CHECK_OBJ(obj, SCHEMA_OBJ_MAGIC);
+	if (show_rows(obj, depth, is_in_item, out) && is_in_item)
+		fputs("{}\n", out);
+}
+
+void
+schema_show(const struct schema_obj *obj, FILE *out)
+{
+	show_object(obj, 0, false, out);
+}

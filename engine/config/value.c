@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <string.h>
+
+#include "engine/base/cc.h"
+#include "engine/base/check.h"
+#include "engine/config/diag.h"
+#include "engine/config/load.h"
+#include "engine/config/schema_impl.h"
+#include "engine/mem/arena.h"
+
+/* One row a type: what it is called, how large it is. */
+static const struct {
+	const char *name;
+	const char *due; /* "a duration such as 10s" */
+	uint32_t size;
+	bool is_number;
+} types[SCHEMA_TYPE__MAX] = {
+	[SCHEMA_BOOL] = { "boolean", "true or false", sizeof(bool), false },
+	[SCHEMA_INT] = { "number", "a whole number", sizeof(uint64_t), true },
+	[SCHEMA_DURATION] = { "duration", "a time such as 10s", sizeof(uint64_t), true },
+	[SCHEMA_BYTES] = { "size", "a size such as 16KiB", sizeof(uint64_t), true },
+	[SCHEMA_BYTE_RATE] = { "bytes a second", "a rate such as 240B/s", sizeof(uint64_t), true },
+	[SCHEMA_PERCENT] = { "share", "a share such as 5%", sizeof(uint64_t), true },
+	[SCHEMA_RATE] = { "rate", "a rate such as 10/s", sizeof(struct scalar_rate), false },
+	[SCHEMA_ENUM] = { "word", "a word", sizeof(int), false },
+	[SCHEMA_STRING] = { "string", "a string", sizeof(struct slice), false },
+	[SCHEMA_TEXT] = { "text", "a text", sizeof(struct slice), false },
+	[SCHEMA_NAME] = { "name", "a name", sizeof(struct slice), false },
+	[SCHEMA_REF] = { "name", "a name", sizeof(struct slice), false },
+	[SCHEMA_HEADER_NAME] = { "header name", "a header name", sizeof(struct slice), false },
+	[SCHEMA_HEADER_VALUE] = { "header value", "a header value", sizeof(struct slice), false },
+	[SCHEMA_HOST] = { "host name", "a host name", sizeof(struct slice), false },
+	[SCHEMA_PATH] = { "path", "a path", sizeof(struct slice), false },
+	[SCHEMA_METHOD] = { "method", "a method", sizeof(struct slice), false },
+	[SCHEMA_FILE] = { "file", "a file name", sizeof(struct slice), false },
+	[SCHEMA_SERVER] = { "address", "an address", sizeof(struct scalar_server), false },
+	[SCHEMA_LISTEN] = { "listen address", "a port or an address", sizeof(struct scalar_listen),
+	    false },
+	[SCHEMA_CIDR] = { "address range", "a range such as 10.0.0.0/8", sizeof(struct cidr),
+	    false },
+	[SCHEMA_SECRET] = { "secret", "a text, { file: } or { env: }",
+	    sizeof(struct scalar_secret), false },
+	[SCHEMA_ANY] = { "anything", "a value", sizeof(const struct node *), false },
+	[SCHEMA_OBJECT] = { "map", "a map", sizeof(void *), false },
+	[SCHEMA_LIST] = { "list", "a list", sizeof(struct schema_list), false },
+	[SCHEMA_MAP] = { "map", "a map", sizeof(struct schema_map), false },
+};
+
+size_t
+schema_value_size(enum schema_type type)
+{
+	must(types[type].size != 0);
+	return (types[type].size);
+}
+
+bool
+schema_value_is_number(enum schema_type type)
+{
+	return (types[type].is_number);
+}
+
+const char *
+schema_type_name(enum schema_type type)
+{
+	return (types[type].name);
+}
+
+const char *
+schema_type_due(enum schema_type type)
+{
+	return (types[type].due);
+}
+
+/* ---- parsing ---- */
+
+static bool
+refuse(struct scalar_why *why, const char *what, const char *hint)
+{
+	(void)snprintf(why->what, sizeof(why->what), "%s", what);
+	(void)snprintf(why->hint, sizeof(why->hint), "%s", hint);
+	return (false);
+}
+
+static bool
+parse_bool(const struct node *n, bool *r, struct scalar_why *why)
+{
+	if (node_scalar_kind(n) == NODE_BOOL) {
+		*r = n->text[0] == 't' || n->text[0] == 'T';
+		return (true);
+	}
+	if (n->flags & NODE_QUOTED)
+		return (refuse(why, "text in quotes is a string", "write true or false without them"));
+	(void)snprintf(why->what, sizeof(why->what), "\"%.60s\" is a string", n->text);
+	(void)snprintf(why->hint, sizeof(why->hint), "write true or false");
+	return (false);
+}
+
+/* auto, unlimited and off, where the row allows them. */
+static bool
+parse_word(const struct schema_row *row, struct slice s, uint64_t *r)
+{
+	if ((row->flags & SCHEMA_CAN_AUTO) && slice_eq(s, SLICE("auto")))
+		*r = SCALAR_AUTO;
+	else if ((row->flags & SCHEMA_UNLIMITED) && slice_eq(s, SLICE("unlimited")))
+		*r = SCALAR_UNLIMITED;
+	else if ((row->flags & SCHEMA_CAN_OFF) && slice_eq(s, SLICE("off")))
+		*r = 0;
+	else
+		return (false);
+	return (true);
+}
+
+static bool
+parse_number(const struct schema_row *row, enum schema_type type, struct slice s, uint64_t *r,
+    struct scalar_why *why)
+{
+	switch (type) {
+	case SCHEMA_INT:
+		return (scalar_parse_int(s, r, why));
+	case SCHEMA_DURATION:
+		return (scalar_parse_duration(s, r, why));
+	case SCHEMA_BYTES:
+		return (scalar_parse_bytes(s, r, why));
+	case SCHEMA_BYTE_RATE:
+		return (scalar_parse_byte_rate(s, r, why));
+	case SCHEMA_PERCENT:
+		return (scalar_parse_percent(s, r, why));
+	default:
+		never("not a number");
+	}
+	(void)row;
+}
+
+void
+schema_number_put(const struct schema_row *row, enum schema_type type, uint64_t v, struct text *t)
+{
+	if (v == SCALAR_AUTO && (row->flags & SCHEMA_CAN_AUTO))
+		text_puts(t, "auto");
+	else if (v == SCALAR_UNLIMITED && (row->flags & SCHEMA_UNLIMITED))
+		text_puts(t, "unlimited");
+	else if (v == 0 && (row->flags & SCHEMA_CAN_OFF) && row->min > 0)
+		text_puts(t, "off");
+	else if (type == SCHEMA_DURATION)
+		text_put_duration_ms(t, v);
+	else if (type == SCHEMA_BYTES)
+		text_put_bytes(t, v);
+	else if (type == SCHEMA_BYTE_RATE)
+		scalar_put_byte_rate(t, v);
+	else if (type == SCHEMA_PERCENT)
+		scalar_put_percent(t, v);
+	else
+		text_u64(t, v);
+}
+
+static bool
+check_bounds(const struct schema_row *row, enum schema_type type, struct slice s, uint64_t v,
+    struct scalar_why *why)
+{
+	char buf[64];
+	struct text t;
+	bool is_low = v < row->min;
+
+	if (!is_low && (row->max == 0 || v <= row->max))
+		return (true);
+	text_init(&t, buf, sizeof(buf));
+	schema_number_put(row, type, is_low ? row->min : row->max, &t);
+	(void)snprintf(why->what, sizeof(why->what), "%.*s is too %s", (int)(s.len & 0x3f), s.p,
+	    is_low ? "small" : "large");
+	(void)snprintf(why->hint, sizeof(why->hint), "at %s %s", is_low ? "least" : "most",
+	    text_cstr(&t));
+	return (false);
+}
+
+static bool
+parse_numeric(const struct schema_row *row, enum schema_type type, const struct node *n,
+    uint64_t *r, struct scalar_why *why)
+{
+	struct slice s = node_text(n);
+	const char *words[] = { (row->flags & SCHEMA_CAN_AUTO) ? "auto" : "",
+		(row->flags & SCHEMA_UNLIMITED) ? "unlimited" : "",
+		(row->flags & SCHEMA_CAN_OFF) ? "off" : "" };
+	const char *near;
+
+	if (parse_word(row, s, r))
+		return (true);
+	if (type == SCHEMA_INT && (n->flags & NODE_QUOTED) && node_scalar_kind(n) == NODE_STRING)
+		return (refuse(why, "text in quotes is a string", "write the number without them"));
+	if (!parse_number(row, type, s, r, why)) {
+		near = diag_nearest(s, words, array_len(words));
+		if (near != NULL)
+			(void)snprintf(why->hint, sizeof(why->hint), "did you mean \"%s\"?", near);
+		else if (slice_eq(s, SLICE("0")) && *words[1] != '\0')
+			(void)snprintf(why->hint, sizeof(why->hint),
+			    "write \"unlimited\" for no limit");
+		return (false);
+	}
+	return (check_bounds(row, type, s, *r, why));
+}
+
+static bool
+parse_enum(const struct schema_row *row, struct slice s, int *r, struct scalar_why *why)
+{
+	const char *names[64];
+	const char *near;
+	size_t n = 0;
+	struct text t;
+
+	for (const struct schema_enum *e = row->names; e->name != NULL; e++) {
+		if (slice_eq(s, slice_str(e->name))) {
+			*r = e->value;
+			return (true);
+		}
+		if (n < array_len(names))
+			names[n++] = e->name;
+	}
+	(void)snprintf(why->what, sizeof(why->what), "\"%.*s\" is not known",
+	    (int)(s.len > 60 ? 60 : s.len), s.p);
+	near = diag_nearest(s, names, n);
+	text_init(&t, why->hint, sizeof(why->hint));
+	if (near != NULL) {
+		text_printf(&t, "did you mean \"%s\"?", near);
+	} else {
+		text_puts(&t, n > 1 ? "one of " : "write ");
+		for (size_t i = 0; i < n; i++)
+			text_printf(&t, "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", names[i]);
+	}
+	(void)text_cstr(&t);
+	return (false);
+}
+
+/* A plain 5 or true where a string is due: say how to make it one. */
+static bool
+check_is_string(const struct node *n, struct scalar_why *why)
+{
+	enum node_scalar kind = node_scalar_kind(n);
+
+	if (kind == NODE_STRING)
+		return (true);
+	(void)snprintf(why->what, sizeof(why->what), "%.60s is %s, not a string",
+	    n->count == 0 ? "nothing" : n->text, kind == NODE_NULL ? "null" : node_describe(n));
+	(void)snprintf(why->hint, sizeof(why->hint), "write \"%.60s\"", n->text);
+	return (false);
+}
+
+static bool
+parse_text(struct arena *a, enum schema_type type, const struct node *n, struct slice *r,
+    struct scalar_why *why)
+{
+	*r = node_text(n);
+	if (type == SCHEMA_TEXT)
+		return (true);
+	if (!check_is_string(n, why))
+		return (false);
+	switch (type) {
+	case SCHEMA_NAME:
+	case SCHEMA_REF:
+		return (scalar_check_name(*r, why));
+	case SCHEMA_HEADER_NAME:
+		return (scalar_check_header_name(*r, why));
+	case SCHEMA_HEADER_VALUE:
+		return (scalar_check_header_value(*r, why));
+	case SCHEMA_HOST:
+		return (scalar_parse_host(node_text(n), a, r, why));
+	case SCHEMA_PATH:
+		return (scalar_check_path(*r, why));
+	case SCHEMA_METHOD:
+		return (scalar_check_method(*r, why));
+	case SCHEMA_FILE:
+		if (r->len == 0)
+			return (refuse(why, "a file name is empty", ""));
+		*r = load_resolve(a, n->mark.file, *r);
+		return (true);
+	default:
+		return (true);
+	}
+}
+
+static bool
+parse(struct arena *a, const struct schema_row *row, enum schema_type type, const struct node *n,
+    void *value_r, struct scalar_why *why)
+{
+	struct slice s = node_text(n);
+
+	switch (type) {
+	case SCHEMA_BOOL:
+		return (parse_bool(n, value_r, why));
+	case SCHEMA_RATE:
+		return (scalar_parse_rate(s, value_r, why));
+	case SCHEMA_ENUM:
+		return (parse_enum(row, s, value_r, why));
+	case SCHEMA_SERVER:
+		return (scalar_parse_server(s, a, value_r, why));
+	case SCHEMA_LISTEN:
+		return (scalar_parse_listen(s, value_r, why));
+	case SCHEMA_CIDR:
+		return (scalar_parse_cidr(s, value_r, why));
+	default:
+		break;
+	}
+	if (schema_value_is_number(type))
+		return (parse_numeric(row, type, n, value_r, why));
+	return (parse_text(a, type, n, value_r, why));
+}
+
+bool
+schema_value_parse(struct arena *a, const struct schema_row *row, enum schema_type type,
+    const struct node *n, void *value_r, struct scalar_why *why)
+{
+	const char *wrong;
+
+	if (!parse(a, row, type, n, value_r, why))
+		return (false);
+	if ((row->flags & SCHEMA_NOT_EMPTY) && n->count == 0)
+		return (refuse(why, "the text is empty", ""));
+	wrong = row->check != NULL ? row->check(value_r) : NULL;
+	if (wrong == NULL)
+		return (true);
+	(void)snprintf(why->what, sizeof(why->what), "\"%.60s\": %s", n->text, wrong);
+	why->hint[0] = '\0';
+	return (false);
+}
+
+/* ---- printing ---- */
+
+static bool
+is_plain(struct slice s)
+{
+	struct node n = { .kind = NODE_SCALAR, .text = s.p, .count = (uint32_t)s.len };
+
+	if (s.len == 0 || node_scalar_kind(&n) != NODE_STRING)
+		return (false);
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.p[i];
+		bool is_alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		    (c >= '0' && c <= '9');
+
+		if (!is_alnum && memchr(i == 0 ? "/_.$^" : "/_.$^-+=~;@%", c,
+				     i == 0 ? 5 : 12) == NULL &&
+		    (c != ':' || i == 0 || i + 1 == s.len || s.p[i + 1] == ' '))
+			return (false);
+	}
+	return (true);
+}
+
+void
+schema_print_text(struct slice s, FILE *out)
+{
+	char buf[512];
+	struct text t;
+
+	if (is_plain(s)) {
+		(void)fwrite(s.p, 1, s.len, out);
+		return;
+	}
+	fputc('"', out);
+	while (s.len > 0) {
+		struct slice part = slice_sub(s, 0, 64);
+
+		/* A character is not cut in two. */
+		while (part.len < s.len && ((unsigned char)s.p[part.len] & 0xc0) == 0x80 &&
+		    part.len < 70)
+			part.len++;
+		text_init(&t, buf, sizeof(buf));
+		text_json(&t, part);
+		(void)fwrite(t.p, 1, t.len, out);
+		s = slice_skip(s, part.len);
+	}
+	fputc('"', out);
+}
+
+static void
+print_secret(const struct scalar_secret *s, FILE *out)
+{
+	static const char *const froms[SCALAR_SECRET__MAX] = { "", "", "file", "env" };
+
+	if (s->from == SCALAR_SECRET_FILE || s->from == SCALAR_SECRET_ENV) {
+		fprintf(out, "{ %s: ", froms[s->from]);
+		schema_print_text(s->where, out);
+		fputs(" }", out);
+	} else {
+		fputs(s->from == SCALAR_SECRET_LITERAL ? "\"(secret)\"" : "\"\"", out);
+	}
+}
+
+static void
+print_node(const struct node *n, FILE *out)
+{
+	if (n->kind == NODE_SCALAR) {
+		if ((n->flags & NODE_QUOTED) || node_scalar_kind(n) == NODE_STRING)
+			schema_print_text(node_text(n), out);
+		else
+			fputs(n->count == 0 ? "null" : n->text, out);
+		return;
+	}
+	fputs(n->kind == NODE_MAP ? "{ " : "[", out);
+	for (uint32_t i = 0; i < n->count; i++) {
+		fputs(i > 0 ? ", " : "", out);
+		if (n->kind == NODE_MAP) {
+			print_node(node_key(n, i), out);
+			fputs(": ", out);
+		}
+		print_node(n->kind == NODE_MAP ? node_value(n, i) : node_item(n, i), out);
+	}
+	fputs(n->kind == NODE_MAP ? " }" : "]", out);
+}
+
+static void
+print_enum(const struct schema_row *row, int value, FILE *out)
+{
+	for (const struct schema_enum *e = row->names; e->name != NULL; e++) {
+		if (e->value != value)
+			continue;
+		fputs(e->name, out);
+		return;
+	}
+	fputs("\"\"", out);
+}
+
+void
+schema_value_print(const struct schema_row *row, enum schema_type type, const void *value,
+    FILE *out)
+{
+	char buf[ADDR_TEXT_MAX];
+	struct text t;
+
+	text_init(&t, buf, sizeof(buf));
+	if (schema_value_is_number(type))
+		schema_number_put(row, type, *(const uint64_t *)value, &t);
+	else if (type == SCHEMA_BOOL)
+		text_puts(&t, *(const bool *)value ? "true" : "false");
+	else if (type == SCHEMA_RATE)
+		scalar_put_rate(&t, *(const struct scalar_rate *)value);
+	else if (type == SCHEMA_LISTEN)
+		scalar_put_listen(&t, value);
+	else if (type == SCHEMA_CIDR)
+		scalar_put_cidr(&t, value);
+	else if (type == SCHEMA_ENUM)
+		print_enum(row, *(const int *)value, out);
+	else if (type == SCHEMA_SECRET)
+		print_secret(value, out);
+	else if (type == SCHEMA_SERVER)
+		schema_print_text(((const struct scalar_server *)value)->text, out);
+	else if (type == SCHEMA_ANY)
+		print_node(*(const struct node *const *)value, out);
+	else
+		schema_print_text(*(const struct slice *)value, out);
+	(void)fwrite(t.p, 1, t.len, out);
+}
