@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "services/common/svc_internal.h"
@@ -138,15 +139,27 @@ static void
 on_stop_signal(evutil_socket_t sig, short what, void *arg)
 {
 	struct svc *svc = arg;
+	bool is_second = svc->draining;
 
 	(void)what;
-	svc_log(SVC_INFO, svc->draining ? "stopping now" : "draining",
-	    json_pack(
-		"{s:s, s:i}", "signal", strsignal((int)sig), "in_flight", (int)svc->in_flight));
-	if (svc->draining)
+	if (is_second)
 		event_base_loopbreak(svc->base);
 	else
 		svc_server_drain(svc);
+	svc_log(SVC_INFO, is_second ? "stopping now" : "draining",
+	    json_pack("{s:s, s:i}", "signal", strsignal((int)sig), "in_flight", (int)svc->in_flight));
+}
+
+/* A descriptor a connection: as many as the system lets us have. */
+static void
+raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* For programs that need no state of their own on a thread. */
@@ -234,6 +247,7 @@ svc_main(const struct svc_program *program, int argc, char **argv)
 	svc_log_init(program->name, svc.instance, level);
 	event_set_log_callback(svc_log_libevent);
 	signal(SIGPIPE, SIG_IGN);
+	raise_descriptors();
 	/* seeds the hash of JSON objects before threads could race to do it */
 	json_object_seed(0);
 	if (!start(&svc)) {

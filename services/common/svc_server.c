@@ -420,16 +420,18 @@ parse_listen(const char *listen)
 	struct addrinfo *list = NULL;
 	char host[64];
 	const char *colon = strrchr(listen, ':');
+	uint64_t port;
 	size_t len;
 
-	if (colon == NULL)
+	/* getaddrinfo would take 70000 as 4464 */
+	if (colon == NULL || !svc_text_number(colon + 1, 0, UINT16_MAX, &port))
 		return (NULL);
 	len = (size_t)(colon - listen);
 	if (len >= 2 && listen[0] == '[' && colon[-1] == ']') {
 		listen++;
 		len -= 2;
 	}
-	if (len >= sizeof(host) || colon[1] == '\0')
+	if (len >= sizeof(host))
 		return (NULL);
 	memcpy(host, listen, len);
 	host[len] = '\0';
