@@ -92,7 +92,7 @@ AC_DEFUN([WEIR_WARNINGS], [
 	WARN_CFLAGS=
 	m4_foreach_w([flag], [-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 	    -Wold-style-definition -Wwrite-strings -Wvla -Wconversion -Wsign-conversion -Wundef
-	    -Wformat=2 -Wpointer-arith -Wimplicit-fallthrough],
+	    -Wformat-security -Wpointer-arith -Wimplicit-fallthrough],
 		[WEIR_ADD_CFLAG([WARN_CFLAGS], flag)])
 	AS_IF([test "x$enable_werror" = xyes], [WARN_CFLAGS="$WARN_CFLAGS -Werror"])
 	AC_SUBST([WARN_CFLAGS])
