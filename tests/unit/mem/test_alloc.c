@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <sys/wait.h>
+
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/mem/alloc.h"
+#include "engine/mem/arena.h"
+#include "engine/mem/ref.h"
+
+static void
+test_plain(void **state)
+{
+	uint64_t before = mem_alloc_count();
+	char *p = xmalloc(10);
+	char *z = xcalloc(3, 5);
+	char *s = xstrdup("abc");
+
+	(void)state;
+	for (unsigned i = 0; i < 15; i++)
+		assert_int_equal(z[i], 0);
+	assert_string_equal(s, "abc");
+	p = xrealloc(p, 20);
+	p = xreallocarray(p, 4, 10);
+	assert_int_equal(mem_alloc_count() - before, 5);
+	xfree(p);
+	xfree(z);
+	xfree(s);
+	xfree(NULL);
+	assert_int_equal(mem_alloc_count() - before, 5);
+	p = xmalloc(0);
+	assert_non_null(p);
+	xfree(p);
+	p = mem_try_calloc(0, 5);
+	assert_non_null(p);
+	xfree(p);
+}
+
+static void
+test_failures(void **state)
+{
+	char *p;
+
+	(void)state;
+	mem_fail_at(2);
+	p = mem_try_malloc(5);
+	assert_non_null(p);
+	assert_false(mem_fail_hit());
+	assert_null(mem_try_realloc(p, 10));
+	assert_true(mem_fail_hit());
+	p = mem_try_realloc(p, 10); /* once only */
+	assert_non_null(p);
+	xfree(p);
+	mem_fail_at(1);
+	assert_null(mem_try_calloc(1, 1));
+	mem_fail_at(1);
+	assert_null(mem_try_aligned(64, 64));
+	mem_fail_at(1);
+	assert_null(mem_try_map(4096, 4096));
+	mem_fail_at(1);
+	mem_fail_off();
+	p = mem_try_malloc(1);
+	assert_non_null(p);
+	assert_false(mem_fail_hit());
+	xfree(p);
+}
+
+static void
+test_map(void **state)
+{
+	struct mem_stats before;
+	struct mem_stats during;
+	char *p;
+
+	(void)state;
+	mem_stats(&before);
+	p = mem_try_map(1 << 20, 1 << 20);
+	assert_non_null(p);
+	assert_int_equal((uintptr_t)p & ((1 << 20) - 1), 0);
+	assert_int_equal(p[0] | p[(1 << 20) - 1], 0);
+	memset(p, 1, 1 << 20);
+	mem_stats(&during);
+	assert_int_equal(during.mapped - before.mapped, 1 << 20);
+	assert_true(during.allocated > 0);
+	mem_unmap(p, 1 << 20);
+	mem_stats(&during);
+	assert_int_equal(during.mapped, before.mapped);
+}
+
+/* Builds something of a few allocations; NULL when memory ended. */
+static struct arena *
+build(size_t n)
+{
+	struct arena *a = arena_new("test");
+	struct mem_trap trap;
+
+	if (MEM_TRAP_ENTER(&trap)) {
+		assert_true(trap.wanted > 0);
+		arena_free(&a);
+		return (NULL);
+	}
+	for (size_t i = 0; i < n; i++)
+		(void)arena_zalloc(a, 3000);
+	mem_trap_leave(&trap);
+	return (a);
+}
+
+/* Each allocation fails in turn, and nothing is lost (the leak checker looks on). */
+static void
+test_trap_each(void **state)
+{
+	struct arena *a = NULL;
+	unsigned failed = 0;
+
+	(void)state;
+	for (uint64_t n = 2; a == NULL; n++) {
+		mem_fail_at(n);
+		a = build(20);
+		if (a == NULL)
+			failed++;
+		assert_true(n < 100);
+	}
+	assert_false(mem_fail_hit());
+	assert_true(failed > 3);
+	mem_fail_off();
+	arena_free(&a);
+}
+
+static void
+test_trap_nested(void **state)
+{
+	struct mem_trap outer;
+	struct mem_trap inner;
+	volatile unsigned inner_hits = 0;
+
+	(void)state;
+	if (MEM_TRAP_ENTER(&outer)) {
+		assert_int_equal(inner_hits, 1);
+		assert_int_equal(outer.wanted, 77);
+		return;
+	}
+	if (MEM_TRAP_ENTER(&inner)) {
+		inner_hits++;
+		mem_fail_at(1);
+		xfree(xmalloc(77)); /* goes to outer: inner is left */
+		fail();
+	}
+	mem_fail_at(1);
+	xfree(xmalloc(5));
+	fail();
+}
+
+static void
+test_overflow(void **state)
+{
+	struct mem_trap trap;
+
+	(void)state;
+	if (MEM_TRAP_ENTER(&trap))
+		return;
+	xfree(xreallocarray(NULL, SIZE_MAX / 2, 3));
+	fail();
+}
+
+static void
+test_exit_status(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		close(STDERR_FILENO);
+		mem_fail_at(1);
+		xfree(xmalloc(1));
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 3);
+}
+
+static void
+test_refs(void **state)
+{
+	struct ref r;
+	struct ref_atomic shared;
+
+	(void)state;
+	ref_init(&r);
+	ref_get(&r);
+	assert_false(ref_put(&r));
+	assert_true(ref_put(&r));
+	ref_atomic_init(&shared);
+	ref_atomic_get(&shared);
+	assert_false(ref_atomic_put(&shared));
+	assert_true(ref_atomic_put(&shared));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_map),
+		cmocka_unit_test(test_trap_each),
+		cmocka_unit_test(test_trap_nested),
+		cmocka_unit_test(test_overflow),
+		cmocka_unit_test(test_exit_status),
+		cmocka_unit_test(test_refs),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
