@@ -90,16 +90,23 @@ list_splice(struct list *head, struct list *from)
 #define list_last_entry(head, type, member)                                                        \
 	(list_is_empty(head) ? NULL : list_entry((head)->prev, type, member))
 
+/* The node of pos.  By arithmetic: at the end of a walk pos stands for the head, which is no object
+   of this type and need not be aligned like one. */
+#define list_node_(pos, type, member)                                                              \
+	((struct list *)(void *)((char *)(pos) + offsetof(type, member)))
+
 /* pos is a pointer to type.  The body must not take pos off the list; use the SAFE form for that
    (it still must not take off the node after pos).  pos is not an object after a full loop. */
 #define LIST_FOREACH(pos, head, type, member)                                                      \
-	for ((pos) = list_entry((head)->next, type, member); &(pos)->member != (head);             \
+	for ((pos) = list_entry((head)->next, type, member);                                       \
+	    list_node_(pos, type, member) != (head);                                               \
 	    (pos) = list_entry((pos)->member.next, type, member))
 
 #define LIST_FOREACH_SAFE(pos, tmp, head, type, member)                                            \
 	for ((pos) = list_entry((head)->next, type, member),                                       \
-	    (tmp) = list_entry((pos)->member.next, type, member);                                  \
-	    &(pos)->member != (head);                                                              \
-	    (pos) = (tmp), (tmp) = list_entry((tmp)->member.next, type, member))
+	    (tmp) = list_entry((head)->next->next, type, member);                                  \
+	    list_node_(pos, type, member) != (head);                                               \
+	    (pos) = (tmp),                                                                         \
+	    (tmp) = list_entry(list_node_(pos, type, member)->next, type, member))
 
 #endif

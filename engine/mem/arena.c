@@ -34,9 +34,14 @@ static void
 arena_enter(struct arena *a, struct arena_block *b, char *p)
 {
 	a->block = b;
-	a->base = b == NULL ? a->first : arena_room(b);
-	a->end = b == NULL ? a->first + a->first_size : (char *)b + b->size;
 	a->p = p;
+	if (b != NULL) {
+		a->base = arena_room(b);
+		a->end = (char *)b + b->size;
+	} else {
+		a->base = a->first;
+		a->end = a->first == NULL ? NULL : a->first + a->first_size;
+	}
 	if (p != NULL)
 		poison_bytes(p, (size_t)(a->end - p));
 }
