@@ -147,7 +147,8 @@ on_stop_signal(evutil_socket_t sig, short what, void *arg)
 	else
 		svc_server_drain(svc);
 	svc_log(SVC_INFO, is_second ? "stopping now" : "draining",
-	    json_pack("{s:s, s:i}", "signal", strsignal((int)sig), "in_flight", (int)svc->in_flight));
+	    json_pack(
+		"{s:s, s:i}", "signal", strsignal((int)sig), "in_flight", (int)svc->in_flight));
 }
 
 /* A descriptor a connection: as many as the system lets us have. */

@@ -203,8 +203,7 @@ reply_problem(struct svc_req *req, int status, const char *reason, const char *d
 }
 
 /* A text that quotes input may have been cut inside a character; a plain one never is. */
-static void SVC_PRINTF(3, 0)
-format_text(char *out, size_t size, const char *fmt, va_list ap)
+static void SVC_PRINTF(3, 0) format_text(char *out, size_t size, const char *fmt, va_list ap)
 {
 	vsnprintf(out, size, fmt, ap);
 	svc_text_trim_utf8(out);
