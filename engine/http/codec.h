@@ -103,7 +103,8 @@ struct codec_ops {
 	 * cannot be ended as promised it is cut: after the bytes that are sound on_error is raised
 	 * from here (REASON_NONE: the pipe broke, the owner knows why; REASON_INTERNAL_ERROR: the pipe
 	 * ended before the length promised) and the connection must be closed, by a reset where the
-	 * peer could take what it has for the whole.
+	 * peer could take what it has for the whole. May raise on_sent too: a body that has no length
+	 * is over when its pipe has ended and nothing is left to write.
 	 */
 	unsigned	(*gather)(struct codec *, struct iovec *v, unsigned cap);
 	/* The first n bytes of what was gathered have been written. May raise on_sent. */
