@@ -15,3 +15,14 @@ const uint8_t slice_lower[256] = {
 	ROW(0x60), ROW(0x70), ROW(0x80), ROW(0x90), ROW(0xa0), ROW(0xb0),
 	ROW(0xc0), ROW(0xd0), ROW(0xe0), ROW(0xf0),
 };
+
+ssize_t
+slice_find(struct slice s, struct slice needle)
+{
+	const char *at;
+
+	if (needle.len == 0)
+		return (0);
+	at = s.len == 0 ? NULL : memmem(s.p, s.len, needle.p, needle.len);
+	return (at == NULL ? -1 : at - s.p);
+}

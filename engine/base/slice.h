@@ -152,16 +152,7 @@ slice_find_byte(struct slice s, char c)
 }
 
 /* Index of the first occurrence of needle, or -1; the empty needle is found at 0. */
-static inline ssize_t
-slice_find(struct slice s, struct slice needle)
-{
-	const char *at;
-
-	if (needle.len == 0)
-		return (0);
-	at = s.len == 0 ? NULL : memmem(s.p, s.len, needle.p, needle.len);
-	return (at == NULL ? -1 : at - s.p);
-}
+ssize_t slice_find(struct slice s, struct slice needle);
 
 /* All but the first n bytes; empty when n is past the end. */
 static inline struct slice
