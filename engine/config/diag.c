@@ -363,7 +363,8 @@ diag_nearest(struct slice word, const char *const *names, size_t n)
 		struct slice name = slice_str(names[i]);
 		unsigned d = diag_distance(word, name);
 
-		if (d < best_distance && d < word.len && d < name.len) {
+		/* Two edits make any short word of another. */
+		if (d < best_distance && d * 2 <= (word.len > name.len ? word.len : name.len)) {
 			best = names[i];
 			best_distance = d;
 		}

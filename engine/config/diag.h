@@ -81,7 +81,7 @@ void diag_print_json(struct diag *d, FILE *out);
 
 /*
  * The nearest of `n` names to a misspelt one: at most two edits (a letter added, left out,
- * changed, or two neighbours swapped) and fewer than its length. NULL when none is near.
+ * changed, or two neighbours swapped), and at most half its length. NULL when none is near.
  */
 const char *diag_nearest(struct slice word, const char *const *names, size_t n);
 

@@ -18,7 +18,8 @@ enum { PATH_BYTES = 256 };
 typedef void (*row_fn)(const struct schema_row *row, const char *path, FILE *out);
 
 static void
-walk(struct schema *schema, const char *prefix, row_fn fn, FILE *out)
+walk(const struct schema_state *outer, struct schema *schema, const char *prefix, row_fn fn,
+    FILE *out)
 {
 	const struct schema_state *st = schema_state_of(schema);
 
@@ -30,9 +31,11 @@ walk(struct schema *schema, const char *prefix, row_fn fn, FILE *out)
 		char path[PATH_BYTES];
 
 		if (row->type == SCHEMA_INLINE) {
-			walk(row->sub, prefix, fn, out);
+			walk(outer, row->sub, prefix, fn, out);
 			continue;
 		}
+		if (schema_is_shadowed(outer, st, i))
+			continue;
 		(void)snprintf(path, sizeof(path), "%s%s%s", prefix, *prefix != '\0' ? "." : "",
 		    row->name);
 		fn(row, path, out);
@@ -40,7 +43,7 @@ walk(struct schema *schema, const char *prefix, row_fn fn, FILE *out)
 			continue;
 		(void)snprintf(path, sizeof(path), "%s%s%s%s", prefix, *prefix != '\0' ? "." : "",
 		    row->name, tail);
-		walk(row->sub, path, fn, out);
+		walk(schema_state_of(row->sub), row->sub, path, fn, out);
 	}
 }
 
@@ -51,6 +54,20 @@ put_words(struct text *t, const struct schema_row *row)
 		text_printf(t, "%s%s", e == row->names ? "" : " | ", e->name);
 }
 
+static void put_type(struct text *t, const struct schema_row *row, enum schema_type type);
+
+/* What may stand in place of the map. */
+static void
+put_short_form(struct text *t, struct schema *sub)
+{
+	const struct schema_state *st = schema_state_of(sub);
+
+	if (st->scalar < 0)
+		return;
+	put_type(t, &st->rows[st->scalar], st->rows[st->scalar].type);
+	text_puts(t, " | ");
+}
+
 static void
 put_type(struct text *t, const struct schema_row *row, enum schema_type type)
 {
@@ -59,6 +76,8 @@ put_type(struct text *t, const struct schema_row *row, enum schema_type type)
 		put_type(t, row, row->elem);
 		return;
 	}
+	if (type == SCHEMA_OBJECT)
+		put_short_form(t, row->sub);
 	if (type == SCHEMA_ENUM)
 		put_words(t, row);
 	else
@@ -91,8 +110,15 @@ put_bounds(struct text *t, const struct schema_row *row)
 static const char *
 default_of(const struct schema_row *row)
 {
+	const struct schema_state *st;
+
 	if (row->def != NULL)
 		return (row->def);
+	if (row->type == SCHEMA_OBJECT && (row->flags & SCHEMA_ALWAYS)) {
+		st = schema_state_of(row->sub);
+		if (st->scalar >= 0 && st->rows[st->scalar].def != NULL)
+			return (st->rows[st->scalar].def);
+	}
 	return ((row->flags & SCHEMA_REQUIRED) ? "required" : "-");
 }
 
@@ -122,7 +148,7 @@ void
 schema_print_defaults(struct schema *root, FILE *out)
 {
 	fprintf(out, "%-44s %-24s %-12s %-14s %s\n", "key", "type", "default", "bounds", "meaning");
-	walk(root, "", print_default, out);
+	walk(schema_state_of(root), root, "", print_default, out);
 }
 
 /* ---- reference page ---- */
@@ -160,7 +186,7 @@ void
 schema_print_reference(struct schema *root, FILE *out)
 {
 	fputs("| key | type | default | bounds | meaning |\n| --- | --- | --- | --- | --- |\n", out);
-	walk(root, "", print_reference_row, out);
+	walk(schema_state_of(root), root, "", print_reference_row, out);
 }
 
 /* ---- JSON Schema ---- */
@@ -318,14 +344,15 @@ json_row(const struct schema_row *row, FILE *out)
 }
 
 static void
-json_rows(const struct schema_state *st, bool *is_first, FILE *out)
+json_rows(const struct schema_state *outer, const struct schema_state *st, bool *is_first,
+    FILE *out)
 {
 	for (unsigned i = 0; i < st->n_rows; i++) {
 		if (st->inlines & schema_bit(i)) {
-			json_rows(schema_state_of(st->rows[i].sub), is_first, out);
+			json_rows(outer, schema_state_of(st->rows[i].sub), is_first, out);
 			continue;
 		}
-		if (st->rows[i].flags & SCHEMA_WORD)
+		if ((st->rows[i].flags & SCHEMA_WORD) || schema_is_shadowed(outer, st, i))
 			continue;
 		fputs(*is_first ? "" : ",", out);
 		*is_first = false;
@@ -354,7 +381,7 @@ json_map(const struct schema_state *st, FILE *out)
 	bool is_first = true;
 
 	fputs("\"type\":\"object\",\"additionalProperties\":false,\"properties\":{", out);
-	json_rows(st, &is_first, out);
+	json_rows(st, st, &is_first, out);
 	fputc('}', out);
 	json_required(st, out);
 }

@@ -100,13 +100,29 @@ is_absent(const struct schema_state *st, const struct schema_obj *obj, unsigned 
 
 	if (obj->off & schema_bit(i))
 		return (false);
-	if (v == NULL)
+	if (v == NULL || (row->flags & SCHEMA_WORD))
 		return (true);
 	if (row->type == SCHEMA_OBJECT) {
 		memcpy(&p, v, sizeof(p));
 		return (p == NULL);
 	}
 	return (!(obj->present & schema_bit(i)) && row->def == NULL);
+}
+
+/* An alternative that is one word: `balance: round_robin`. */
+static bool
+show_word(const struct schema_obj *obj, const struct node *n, FILE *out)
+{
+	const struct schema_state *st = schema_state_of(obj->schema);
+	unsigned i = (unsigned)st->scalar;
+
+	if (st->scalar < 0 || !(st->rows[i].flags & SCHEMA_WORD) ||
+	    (obj->present & ~schema_bit(i)) != 0)
+		return (false);
+	fputc(' ', out);
+	schema_value_print(&st->rows[i], st->rows[i].type, schema_slot(st, obj, i), out);
+	show_origin(n, out);
+	return (true);
 }
 
 static void
@@ -128,6 +144,8 @@ show_row(const struct schema_state *st, const struct schema_obj *obj, unsigned i
 		show_map(row, v, n, depth, out);
 	} else if (row->type == SCHEMA_OBJECT) {
 		memcpy(&sub, v, sizeof(sub));
+		if (show_word(sub, n, out))
+			return;
 		show_origin(n, out);
 		show_object(sub, depth + 1, false, out);
 	} else {
@@ -137,18 +155,22 @@ show_row(const struct schema_state *st, const struct schema_obj *obj, unsigned i
 	}
 }
 
-/* `is_first`: the line has begun already ("- "). Returns whether it still has. */
+/*
+ * `is_first`: the line has begun already ("- "). Returns whether it still has. `outer` is the
+ * object that inlines this one, or this one.
+ */
 static bool
-show_rows(const struct schema_obj *obj, int depth, bool is_first, FILE *out)
+show_rows(const struct schema_state *outer, const struct schema_obj *obj, int depth, bool is_first,
+    FILE *out)
 {
 	const struct schema_state *st = schema_state_of(obj->schema);
 
 	for (unsigned i = 0; i < st->n_rows; i++) {
 		if (st->inlines & schema_bit(i)) {
-			is_first = show_rows(schema_slot(st, obj, i), depth, is_first, out);
+			is_first = show_rows(outer, schema_slot(st, obj, i), depth, is_first, out);
 			continue;
 		}
-		if (is_absent(st, obj, i))
+		if (is_absent(st, obj, i) || schema_is_shadowed(outer, st, i))
 			continue;
 		if (!is_first)
 			indent(depth, out);
@@ -162,7 +184,7 @@ static void
 show_object(const struct schema_obj *obj, int depth, bool is_in_item, FILE *out)
 {
 	CHECK_OBJ(obj, SCHEMA_OBJ_MAGIC);
-	if (show_rows(obj, depth, is_in_item, out) && is_in_item)
+	if (show_rows(schema_state_of(obj->schema), obj, depth, is_in_item, out) && is_in_item)
 		fputs("{}\n", out);
 }
 

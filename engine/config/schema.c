@@ -168,6 +168,13 @@ schema_row_index(const struct schema_state *st, const char *key)
 	never("a key that the schema does not have");
 }
 
+bool
+schema_is_shadowed(const struct schema_state *outer, const struct schema_state *st, unsigned i)
+{
+	return (outer != st &&
+	    schema_row_find(outer, slice_of(st->rows[i].name, st->name_len[i])) >= 0);
+}
+
 const void *
 schema_slot(const struct schema_state *st, const struct schema_obj *obj, unsigned i)
 {

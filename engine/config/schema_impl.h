@@ -56,6 +56,10 @@ int schema_row_find(const struct schema_state *st, struct slice key);
 /* The same for tables in code, words included; a row that is not there is a bug. */
 unsigned schema_row_index(const struct schema_state *st, const char *key);
 
+/* Row i of an inlined schema, but the struct around it has a key of that name. */
+bool schema_is_shadowed(const struct schema_state *outer, const struct schema_state *st,
+    unsigned i);
+
 /* The typed storage of row i; NULL: an extension that is absent. */
 const void *schema_slot(const struct schema_state *st, const struct schema_obj *obj, unsigned i);
 void *schema_slot_make(const struct schema_state *st, struct arena *a, struct schema_obj *obj,

@@ -76,6 +76,14 @@ schema_type_due(enum schema_type type)
 /* ---- parsing ---- */
 
 static bool
+is_all_digits(struct slice s)
+{
+	uint64_t v;
+
+	return (s.len < ADDR_TEXT_MAX && text_to_u64(s, &v));
+}
+
+static bool
 refuse(struct scalar_why *why, const char *what, const char *hint)
 {
 	(void)snprintf(why->what, sizeof(why->what), "%s", what);
@@ -217,7 +225,7 @@ parse_enum(const struct schema_row *row, struct slice s, int *r, struct scalar_w
 	}
 	(void)snprintf(why->what, sizeof(why->what), "\"%.*s\" is not known",
 	    (int)(s.len > 60 ? 60 : s.len), s.p);
-	near = diag_nearest(s, names, n);
+	near = is_all_digits(s) ? NULL : diag_nearest(s, names, n);
 	text_init(&t, why->hint, sizeof(why->hint));
 	if (near != NULL) {
 		text_printf(&t, "did you mean \"%s\"?", near);
@@ -444,6 +452,8 @@ schema_value_print(const struct schema_row *row, enum schema_type type, const vo
 		schema_print_text(((const struct scalar_server *)value)->text, out);
 	else if (type == SCHEMA_ANY)
 		print_node(*(const struct node *const *)value, out);
+	else if (type == SCHEMA_TEXT && is_all_digits(*(const struct slice *)value))
+		text_put(&t, *(const struct slice *)value);
 	else
 		schema_print_text(*(const struct slice *)value, out);
 	(void)fwrite(t.p, 1, t.len, out);
