@@ -39,7 +39,8 @@ struct io {
 	io_ready_fn	*fn;
 	void		*arg;
 	struct loop	*loop;
-	_Alignas(8) unsigned char ev[128];	/* the library's event; its size is checked in io.c */
+	/* The library's event; io.c checks its size. */
+	_Alignas(8) unsigned char ev[128];
 };
 
 /*
