@@ -171,8 +171,9 @@ run_tick(struct wheel *w)
 	}
 }
 
+/* What was past already when the wheel ran last goes first; the rest takes its turn by deadline. */
 static void
-run_due(struct wheel *w, uint64_t now_ms)
+run_due(struct wheel *w)
 {
 	struct list ready;
 	struct timer *t;
@@ -180,7 +181,7 @@ run_due(struct wheel *w, uint64_t now_ms)
 	list_init(&ready);
 	list_splice(&ready, &w->due);
 	while ((t = pop(&ready)) != NULL) {
-		if (t->deadline_ms <= now_ms)
+		if (t->deadline_ms <= w->tick)
 			fire(t);
 		else if (t->deadline_ms != TIMER_NEVER)
 			place(w, t);
@@ -193,7 +194,7 @@ wheel_advance(struct wheel *w, uint64_t now_ms)
 	uint64_t next;
 
 	if (!list_is_empty(&w->due))
-		run_due(w, now_ms);
+		run_due(w);
 	/* What callbacks add to the due list from here on waits for the next call. */
 	while ((next = next_tick(w)) <= now_ms) {
 		w->tick = next;

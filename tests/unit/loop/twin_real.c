@@ -10,6 +10,7 @@
 
 #include "engine/base/check.h"
 #include "engine/loop/loop.h"
+#include "engine/loop/timer.h"
 
 static int peers[256];
 
@@ -23,17 +24,24 @@ twin_end(void)
 {
 }
 
+static void
+on_until(void *arg)
+{
+	bool *reached = arg;
+
+	*reached = true;
+}
+
 void
 twin_wait_ms(struct loop *l, uint64_t ms)
 {
-	uint64_t until = loop_now_ms(l) + ms;
+	bool reached = false;
+	struct timer until;
 
-	/* A turn that does not block keeps the loop's clock going when it has no timer. */
-	while (loop_now_ms(l) < until) {
-		loop_turn(l, false);
-		twin_stall_ms(1);
-	}
-	loop_turn(l, false);
+	timer_init(&until, on_until, &reached);
+	timer_set(l, &until, loop_now_ms(l) + ms);
+	while (!reached)
+		loop_turn(l, true);
 }
 
 void
