@@ -51,6 +51,7 @@ conn_init(struct conn *c, struct loop *loop, struct page_pool *pages, struct cod
 	c->events = events;
 	c->owner = owner;
 	c->bytes_in = c->bytes_out = 0;
+	c->read_ms = c->wrote_ms = loop_now_ms(loop);
 	deferred_init(&c->flush, on_flush, c);
 	deferred_init(&c->again, on_again, c);
 }
@@ -182,6 +183,7 @@ read_once(struct conn *c)
 	case IO_OK:
 		c->in_end += (uint32_t)n;
 		c->bytes_in += n;
+		c->read_ms = loop_now_ms(c->loop);
 		/* Short and no FIN seen: the kernel has no more, its next bytes make a new edge. */
 		if (n < v.iov_len && !c->closed_seen)
 			c->readable = false;
@@ -299,20 +301,21 @@ conn_flush(struct conn *c)
 		for (unsigned i = 0; i < n; i++)
 			total += v[i].iov_len;
 		rc = transport_write(&c->t, v, n, &done);
-		if (rc == IO_AGAIN) {
-			c->writable = false;
-			return;
-		}
-		if (rc != IO_OK) {
+		if (rc == IO_RESET || rc == IO_EOF) {
 			c->writable = false;
 			end_of_conn(c, CONN_END_RESET);
 			return;
 		}
-		c->bytes_out += done;
 		if (done < total)
 			c->writable = false;	/* its next room makes a new edge */
-		c->codec->ops->wrote(c->codec, done);
+		if (done > 0) {
+			c->bytes_out += done;
+			c->wrote_ms = loop_now_ms(c->loop);
+			c->codec->ops->wrote(c->codec, done);
+		}
 	}
+	if (!c->is_closed && c->events->on_stalled != NULL)
+		c->events->on_stalled(c);
 }
 
 void

@@ -41,6 +41,8 @@ struct conn_events {
 	void	(*on_end)(struct conn *, enum conn_end);
 	/* All that the codec had to write has been taken by the kernel. */
 	void	(*on_flushed)(struct conn *);
+	/* The kernel takes no more for now. May be NULL. */
+	void	(*on_stalled)(struct conn *);
 };
 
 struct conn {
@@ -66,6 +68,7 @@ struct conn {
 	struct deferred			 again;		/* read or feed on */
 	struct transport		 t;
 	uint64_t			 bytes_in, bytes_out;	/* of the connection's life */
+	uint64_t			 read_ms, wrote_ms;	/* when bytes last moved */
 };
 
 /* io callback for tcp_accept_fd and tcp_connect; arg is the conn. */

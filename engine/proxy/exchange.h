@@ -67,7 +67,10 @@ struct exchange {
 	bool			 replayed:1;
 	bool			 req_on_wire:1;	/* up_send was called for this try */
 	bool			 resp_ready:1;
-	bool			 continue_due:1;/* the client waits for 100 */
+	bool			 resp_forwarded:1; /* our own response fields are set */
+	bool			 opened:1;	/* a connection is there for this try */
+	bool			 reused:1;	/* it had served before */
+	bool			 up_sent:1;	/* the upstream's socket has the whole request */
 	struct worker		*worker;
 	struct down_conn	*down;
 	struct codec_stream	*stream;	/* of the client's codec */
@@ -91,7 +94,11 @@ struct exchange {
 	struct ex_times		 t;
 	struct chain_run	 chain;
 	uint32_t		 attempts;
-	uint64_t		 bytes_in, bytes_out;
+	uint64_t		 bytes_in, bytes_out;	/* of bodies */
+	uint64_t		 body_since_ms;	/* since when the request's body is awaited */
+	uint64_t		 reply_since_ms;
+	uint64_t		 moved_seen;	/* of the upstream's bodies, when the idle limit was armed */
+	const struct addr	*client;	/* the peer, or whom trusted proxies named */
 	struct msg_req		 req;
 	struct msg_resp		 resp;
 	struct arena		 arena;
@@ -102,8 +109,13 @@ struct exchange {
 struct exchange	*exchange_new(struct down_conn *, struct codec_stream *);
 /* The request's head is there: run. */
 void		 exchange_start(struct exchange *);
-/* Something that it waited for has come; runs at the end of this turn, or at once when it may. */
+/* Something that it waited for has come: it runs on at the end of this turn. */
 void		 exchange_wake(struct exchange *);
+/* Bytes of the request's body; takes over the span. False: stop reading for now. */
+bool		 exchange_body(struct exchange *, struct span);
+void		 exchange_body_end(struct exchange *);
+/* The response has been written whole. The exchange may be gone afterwards. */
+void		 exchange_sent(struct exchange *);
 /* End it with this reason: answered if no byte of the response has left, cut otherwise. */
 void		 exchange_fault(struct exchange *, enum reason);
 /* The client is gone: nothing can be answered. */

@@ -75,6 +75,7 @@ struct listener_local {
 	struct list		 link;		/* in proxy_local.listeners */
 	struct worker		*worker;
 	const struct listener	*listener;	/* of the worker's current generation, or the last that had it */
+	struct listener_limits	 limits;	/* a copy: connections point to it across reloads */
 	uint32_t		 refs;		/* connections, and one while it accepts */
 	unsigned		 n_sockets;
 	struct listener_socket	 sockets[LISTENER_ADDRS_MAX];
@@ -107,6 +108,8 @@ struct err	*proxy_worker_enter(struct worker *);
 void		 proxy_worker_leave(struct worker *);
 /* Worker thread, after the swap (snapshot_applied_fn). fds of new listeners come from proxy_sockets. */
 void		 proxy_apply(struct worker *, struct snapshot *old, struct snapshot *now);
+/* A connection of this listener is gone. */
+void	proxy_listener_unref(struct listener_local *);
 /* Worker thread: stop accepting, end idle connections, say close on the others. */
 void		 proxy_drain(struct worker *);
 

@@ -20,6 +20,7 @@
 #include "engine/mem/arena.h"
 
 struct snapshot;
+struct snapshot_mail;
 struct worker;
 
 enum part_kind {
@@ -58,6 +59,7 @@ struct snapshot_use {
 	struct snapshot	*snap;
 	uint32_t	 active;	/* exchanges and others of this worker that still need it */
 	bool		 retired;
+	struct snapshot_mail *home;	/* carries the reference back, so that this needs no memory */
 };
 
 struct part	*part_new(enum part_kind, struct slice name, size_t size, uint64_t hash);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_PROXY_CHAIN_H
+#define WEIR_PROXY_CHAIN_H
+
+/*
+ * A route's filters, compiled: one array per phase that holds only the filters that have it, so
+ * that an absent phase costs nothing, and the layout of their contexts. And the runner: the only
+ * one that moves from filter to filter.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/loop/timer.h"
+#include "engine/proxy/filter.h"
+
+struct exchange;
+
+enum chain_phase {
+	CHAIN_REQ_HEADERS,
+	CHAIN_REQ_BODY,
+	CHAIN_RESP_HEADERS,
+	CHAIN_RESP_BODY,
+	CHAIN_LOG,
+	CHAIN__MAX
+};
+
+struct chain_link {
+	const struct filter_ops	*ops;
+	const void		*conf;		/* merged for this route */
+	uint32_t		 ctx_off;	/* of its context in the exchange's one allocation */
+	uint16_t		 call;		/* index of its filter_call */
+	uint16_t		 filter;	/* index in the program's table: finds the worker's state */
+};
+
+struct chain {
+	unsigned		 magic;
+#define CHAIN_MAGIC	0x0e4fa8b5
+	uint16_t		 n_calls;	/* 0: no filters at all */
+	uint32_t		 ctx_bytes;
+	struct {
+		const struct chain_link	*v;
+		uint16_t		 n;
+	}			 phase[CHAIN__MAX];
+};
+
+struct chain_run {			/* in the exchange */
+	const struct chain	*chain;
+	struct filter_call	*calls;
+	uint16_t		 cursor;	/* in the phase that runs */
+	uint16_t		 activations;
+	uint8_t			 phase;
+	bool			 waiting;
+	bool			 watch_req;	/* some filter watches the request's body */
+	bool			 watch_resp;
+	enum reason		 reason;	/* with FILTER_FAULT */
+	struct timer		 timer;		/* of the filter that waits */
+};
+
+/* One merged filter of a route, in the program's order; conf NULL: not in this route. */
+struct chain_item {
+	const struct filter_ops	*ops;
+	const void		*conf;
+	uint16_t		 filter;
+};
+/* Main thread. Never NULL (arena's rules hold). The response phases run in reverse order. */
+const struct chain *chain_build(struct arena *, const struct chain_item *, unsigned n);
+
+/* False: no memory. With an empty chain nothing is allocated. */
+bool			chain_begin(struct chain_run *, const struct chain *, struct exchange *);
+/* Run on from where the phase stands. FILTER_NEXT: through. FILTER_WAIT: exchange_wake() will come. */
+enum filter_verdict	chain_req_headers(struct chain_run *, struct msg_req *);
+enum filter_verdict	chain_resp_headers(struct chain_run *, struct msg_resp *);
+void			chain_log(struct chain_run *, const struct facts *);
+/* The exchange ends while a filter waits, or anyway: cancels, calls on_gone. Idempotent. */
+void			chain_end(struct chain_run *);
+
+#endif

@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/check.h"
+#include "engine/mem/page.h"
+#include "engine/net/tcp.h"
+#include "engine/proxy/down_conn.h"
+#include "engine/proxy/exchange.h"
+#include "engine/proxy/gate.h"
+#include "engine/proxy/local_reply.h"
+#include "engine/proxy/proxy_limits.h"
+
+enum {
+	/* How long, and how much of, what a client still sends is thrown away after our last word, so
+	   that RST does not destroy the answer on its way (RFC 9112, 9.6). */
+	LINGER_MS = 2000,
+	LINGER_BYTES = 1024 * 1024,
+	AGE_JITTER_PERCENT = 10
+};
+
+static const struct conn_events down_conn_events;
+static const struct codec_events down_codec_events;
+
+static const struct listener_limits *
+limits_of(const struct down_conn *dc)
+{
+	return (&dc->local->limits);
+}
+
+static void
+arm(struct down_conn *dc, uint64_t deadline_ms)
+{
+	timer_set(dc->worker->loop, &dc->timer, deadline_ms);
+}
+
+/* Later of nothing: 0 ms means that this limit is off. */
+static uint64_t
+after(uint64_t from_ms, uint32_t ms)
+{
+	return (ms == 0 ? UINT64_MAX : from_ms + ms);
+}
+
+static uint64_t
+sooner(uint64_t a, uint64_t b)
+{
+	return (a < b ? a : b);
+}
+
+static void
+on_gone(void *arg)
+{
+	struct down_conn *dc;
+	struct worker *w;
+
+	CAST_OBJ(dc, arg, DOWN_CONN_MAGIC);
+	w = dc->worker;
+	dc->magic = 0;
+	slab_put(&proxy_of(w)->conns, &dc);
+}
+
+void
+down_conn_close(struct down_conn *dc, enum close_how how)
+{
+	struct listener_local *local = dc->local;
+	struct worker *w = dc->worker;
+
+	CHECK_OBJ(dc, DOWN_CONN_MAGIC);
+	if (dc->conn.is_closed)
+		return;
+	must(dc->ex == NULL);
+	timer_clear(&dc->timer);
+	dc->h1.c.ops->fini(&dc->h1.c);
+	conn_close(&dc->conn, how);
+	list_del(&dc->link);
+	w->connections--;
+	proxy_limits_close();
+	proxy_listener_unref(local);
+	/* Whoever called may still have it on the stack. */
+	loop_defer(w->loop, &dc->gone);
+}
+
+/* Reads and forgets. Returns false when it is over. */
+static bool
+linger_read(struct down_conn *dc)
+{
+	char waste[4096];
+	struct iovec v;
+	size_t n = 0;
+
+	for (;;) {
+		v = (struct iovec){ waste, sizeof waste };
+		switch (transport_read(&dc->conn.t, &v, 1, &n)) {
+		case IO_OK:
+			dc->linger_left -= n < dc->linger_left ? (uint32_t)n : dc->linger_left;
+			if (dc->linger_left == 0)
+				return (false);
+			break;
+		case IO_AGAIN:
+			return (true);
+		default:
+			return (false);
+		}
+	}
+}
+
+static void
+start_close(struct down_conn *dc)
+{
+	const struct codec_ops *ops = dc->h1.c.ops;
+
+	dc->closing = true;
+	/* Nothing unread can be waiting in the kernel: a plain close delivers all. */
+	if (ops->is_idle(&dc->h1.c) && conn_waiting(&dc->conn) == 0 && !dc->conn.readable) {
+		down_conn_close(dc, CLOSE_CLEAN);
+		return;
+	}
+	dc->lingering = true;
+	dc->linger_left = LINGER_BYTES;
+	dc->conn.t.ops->shut(&dc->conn.t);
+	if (dc->conn.in_eof || !linger_read(dc))
+		down_conn_close(dc, CLOSE_CLEAN);
+	else
+		arm(dc, loop_now_ms(dc->worker->loop) + LINGER_MS);
+}
+
+void
+down_conn_next(struct down_conn *dc, bool reusable)
+{
+	uint64_t now = loop_now_ms(dc->worker->loop);
+
+	CHECK_OBJ(dc, DOWN_CONN_MAGIC);
+	dc->ex = NULL;
+	dc->begin_us = 0;
+	if (dc->conn.is_closed)
+		return;
+	if (!reusable || dc->closing) {
+		start_close(dc);
+		return;
+	}
+	dc->idle_ms = now;
+	arm(dc, sooner(after(now, limits_of(dc)->keepalive_ms), UINT64_MAX - 1));
+	conn_resume(&dc->conn);
+}
+
+void
+down_conn_drain(struct down_conn *dc)
+{
+	CHECK_OBJ(dc, DOWN_CONN_MAGIC);
+	if (dc->conn.is_closed || dc->lingering)
+		return;
+	dc->closing = true;
+	h1_close_after(&dc->h1);
+	if (dc->ex == NULL && dc->begin_us == 0)
+		start_close(dc);
+}
+
+/* ---- time ---- */
+
+static void
+answer_late_head(struct down_conn *dc)
+{
+	struct exchange *ex = exchange_new(dc, &dc->h1.s);
+
+	if (ex == NULL) {
+		down_conn_close(dc, CLOSE_RESET);
+		return;
+	}
+	dc->ex = ex;
+	dc->closing = true;
+	exchange_fault(ex, REASON_CLIENT_TIMEOUT);
+}
+
+static bool
+is_too_slow(const struct down_conn *dc, uint64_t bytes, uint64_t since_ms, uint64_t now)
+{
+	const struct listener_limits *l = limits_of(dc);
+
+	return (l->min_rate != 0 && now > since_ms + l->min_rate_grace_ms &&
+	    bytes * 1000 / (now - since_ms) < l->min_rate);
+}
+
+/* The next moment at which the client may be found too slow or silent; faults if that is now. */
+static uint64_t
+check_client_pace(struct down_conn *dc, uint64_t now)
+{
+	const struct listener_limits *l = limits_of(dc);
+	struct exchange *ex = dc->ex;
+	uint64_t next = UINT64_MAX, at;
+
+	if (!ex->req_done && !dc->conn.blocked) {
+		at = after(dc->conn.read_ms, l->body_idle_ms);
+		if (now >= at || is_too_slow(dc, ex->bytes_in, ex->body_since_ms, now)) {
+			exchange_fault(ex, now >= at ? REASON_CLIENT_TIMEOUT :
+			    REASON_CLIENT_TOO_SLOW);
+			return (0);
+		}
+		next = sooner(at, after(now, l->min_rate != 0 ? l->min_rate_grace_ms : 0));
+	}
+	if (ex->reply_begun && !dc->conn.writable) {
+		at = after(dc->conn.wrote_ms, l->write_idle_ms);
+		if (now >= at || is_too_slow(dc, ex->bytes_out, ex->reply_since_ms, now)) {
+			exchange_abort(ex, now >= at ? REASON_CLIENT_STALLED :
+			    REASON_CLIENT_TOO_SLOW);
+			return (0);
+		}
+		at = sooner(at, after(now, l->min_rate != 0 ? l->min_rate_grace_ms : 0));
+		next = sooner(next, at);
+	}
+	return (next);
+}
+
+static void
+on_timer(void *arg)
+{
+	struct down_conn *dc;
+	uint64_t now, at;
+
+	CAST_OBJ(dc, arg, DOWN_CONN_MAGIC);
+	now = loop_now_ms(dc->worker->loop);
+	if (dc->lingering) {
+		down_conn_close(dc, CLOSE_CLEAN);
+		return;
+	}
+	if (dc->ex != NULL) {
+		at = check_client_pace(dc, now);
+		if (at != 0 && at != UINT64_MAX)
+			arm(dc, at);
+		return;
+	}
+	if (dc->begin_us != 0) {
+		at = after(dc->begin_us / 1000, limits_of(dc)->headers_ms);
+		if (now >= at)
+			answer_late_head(dc);
+		else if (at != UINT64_MAX)
+			arm(dc, at);
+		return;
+	}
+	down_conn_close(dc, CLOSE_CLEAN);	/* idle for its time: quietly */
+}
+
+/* ---- events of the connection ---- */
+
+static void
+on_io(void *arg, unsigned what)
+{
+	struct down_conn *dc;
+	const struct conn *c;
+
+	CAST_OBJ(dc, arg, DOWN_CONN_MAGIC);
+	c = &dc->conn;
+	if (dc->lingering) {
+		if (!linger_read(dc))
+			down_conn_close(dc, CLOSE_CLEAN);
+		return;
+	}
+	conn_on_io(&dc->conn, what);
+	/* A head has begun and is not whole: its own time limit runs. */
+	if (!c->is_closed && dc->ex == NULL && dc->begin_us == 0 && conn_waiting(c) > 0) {
+		dc->begin_us = loop_now_us(dc->worker->loop);
+		arm(dc, after(dc->begin_us / 1000, limits_of(dc)->headers_ms));
+	}
+}
+
+static void
+on_eof_seen(struct conn *c)
+{
+	struct down_conn *dc;
+
+	CAST_OBJ(dc, c->owner, DOWN_CONN_MAGIC);
+	/* With requests still waiting to be served this is a half-close, not a client that left. */
+	if (dc->ex != NULL && !dc->ex->reply_begun && conn_waiting(c) == 0 && dc->ex->req_done)
+		exchange_abort(dc->ex, REASON_CLIENT_CLOSED);
+}
+
+static void
+on_end(struct conn *c, enum conn_end why)
+{
+	struct down_conn *dc;
+
+	CAST_OBJ(dc, c->owner, DOWN_CONN_MAGIC);
+	dc->closing = true;
+	switch (why) {
+	case CONN_END_EOF:
+		if (dc->ex == NULL)
+			down_conn_close(dc, CLOSE_CLEAN);
+		else
+			h1_close_after(&dc->h1);
+		return;
+	case CONN_END_RESET:
+		if (dc->ex != NULL)
+			exchange_abort(dc->ex, REASON_CLIENT_CLOSED);
+		else
+			down_conn_close(dc, CLOSE_RESET);
+		return;
+	case CONN_END_CODEC:
+	case CONN_END_NO_MEMORY:
+		if (dc->ex != NULL && why == CONN_END_NO_MEMORY) {
+			exchange_fault(dc->ex, REASON_OVERLOADED);
+		} else if (dc->ex == NULL) {
+			struct slice s = local_reply_bytes(REASON_OVERLOADED);
+			struct iovec v = { (void *)(uintptr_t)s.p, s.len };
+			size_t n;
+
+			(void)transport_write(&dc->conn.t, &v, 1, &n);
+			start_close(dc);
+		}
+		return;
+	}
+}
+
+static void
+on_flushed(struct conn *c)
+{
+	(void)c;
+}
+
+static void
+on_stalled(struct conn *c)
+{
+	struct down_conn *dc;
+	const struct listener_limits *l;
+
+	CAST_OBJ(dc, c->owner, DOWN_CONN_MAGIC);
+	l = limits_of(dc);
+	if (dc->ex != NULL)
+		arm(dc, sooner(after(c->wrote_ms, l->write_idle_ms),
+		    after(c->wrote_ms, l->min_rate != 0 ? l->min_rate_grace_ms : 0)));
+}
+
+static const struct conn_events down_conn_events = {
+	.on_eof_seen = on_eof_seen,
+	.on_end = on_end,
+	.on_flushed = on_flushed,
+	.on_stalled = on_stalled,
+};
+
+/* ---- events of the codec ---- */
+
+static struct down_conn *
+of_stream(struct codec_stream *s)
+{
+	struct down_conn *dc;
+
+	CAST_OBJ(dc, s->codec->owner, DOWN_CONN_MAGIC);
+	return (dc);
+}
+
+static struct msg *
+on_begin(struct codec_stream *s)
+{
+	struct down_conn *dc = of_stream(s);
+	const struct listener_limits *l = limits_of(dc);
+
+	if (dc->ex != NULL)
+		return (NULL);
+	dc->ex = exchange_new(dc, s);
+	if (dc->ex == NULL)
+		return (NULL);
+	dc->n_requests++;
+	if ((l->requests != 0 && dc->n_requests >= l->requests) ||
+	    loop_now_ms(dc->worker->loop) >= dc->age_end_ms)
+		h1_close_after(&dc->h1);
+	return (&dc->ex->req.m);
+}
+
+static void
+on_head(struct codec_stream *s, struct msg *m, struct page *head, bool end)
+{
+	struct down_conn *dc = of_stream(s);
+	struct exchange *ex = dc->ex;
+
+	(void)m;
+	ex->req_page = page_ref(head);
+	ex->req_done = end;
+	if (!end) {
+		const struct listener_limits *l = limits_of(dc);
+		uint64_t now = loop_now_ms(dc->worker->loop);
+
+		ex->body_since_ms = now;
+		arm(dc, sooner(after(now, l->body_idle_ms),
+		    after(now, l->min_rate != 0 ? l->min_rate_grace_ms : 0)));
+	}
+	exchange_start(ex);
+}
+
+static bool
+on_body(struct codec_stream *s, struct span span)
+{
+	struct down_conn *dc = of_stream(s);
+	struct exchange *ex = dc->ex;
+
+	if (ex == NULL || ex->client_gone) {
+		page_unref(&span.page);
+		return (false);
+	}
+	return (exchange_body(ex, span));
+}
+
+static void
+on_message_end(struct codec_stream *s)
+{
+	struct down_conn *dc = of_stream(s);
+
+	if (dc->ex != NULL)
+		exchange_body_end(dc->ex);
+}
+
+static void
+on_error(struct codec_stream *s, enum reason reason)
+{
+	struct down_conn *dc = of_stream(s);
+
+	dc->closing = true;
+	if (dc->ex == NULL)
+		return;
+	/* REASON_NONE: the response's pipe broke, and the exchange knows why. */
+	if (reason == REASON_NONE || dc->ex->reply_begun)
+		exchange_abort(dc->ex, reason);
+	else
+		exchange_fault(dc->ex, reason);
+}
+
+static void
+on_sent(struct codec_stream *s)
+{
+	struct down_conn *dc = of_stream(s);
+
+	if (dc->ex != NULL)
+		exchange_sent(dc->ex);
+}
+
+static const struct codec_events down_codec_events = {
+	.on_begin = on_begin,
+	.on_head = on_head,
+	.on_body = on_body,
+	.on_end = on_message_end,
+	.on_error = on_error,
+	.on_sent = on_sent,
+};
+
+/* ---- birth ---- */
+
+static uint64_t
+age_end(struct worker *w, uint64_t now, uint32_t age_ms)
+{
+	uint64_t spread = (uint64_t)age_ms * AGE_JITTER_PERCENT / 100;
+
+	if (age_ms == 0)
+		return (UINT64_MAX);
+	return (now + age_ms - spread + rnd_below(&w->rnd, 2 * spread + 1));
+}
+
+static void
+refuse(int fd)
+{
+	struct slice s = local_reply_bytes(REASON_CONNECTION_LIMIT);
+
+	(void)send(fd, s.p, s.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)close(fd);
+}
+
+void
+down_conn_accept(void *arg, int fd, const struct addr *peer)
+{
+	struct listener_local *local;
+	struct down_conn *dc;
+	struct worker *w;
+	uint64_t now;
+
+	CAST_OBJ(local, arg, LISTENER_LOCAL_MAGIC);
+	w = local->worker;
+	if (!proxy_limits_open()) {
+		refuse(fd);
+		return;
+	}
+	dc = slab_get(&proxy_of(w)->conns);
+	if (dc == NULL || !tcp_accept_fd(&dc->conn.t, w->loop, fd, on_io, dc)) {
+		if (dc == NULL)
+			refuse(fd);
+		else
+			slab_put(&proxy_of(w)->conns, &dc);
+		proxy_limits_close();
+		return;
+	}
+	now = loop_now_ms(w->loop);
+	dc->magic = DOWN_CONN_MAGIC;
+	dc->closing = dc->lingering = false;
+	dc->n_requests = 0;
+	dc->linger_left = 0;
+	dc->worker = w;
+	dc->local = local;
+	dc->ex = NULL;
+	dc->begin_us = 0;
+	dc->idle_ms = now;
+	dc->peer = *peer;
+	dc->age_end_ms = age_end(w, now, local->limits.age_ms);
+	timer_init(&dc->timer, on_timer, dc);
+	deferred_init(&dc->gone, on_gone, dc);
+	h1_init(&dc->h1, CODEC_SERVER, &down_codec_events, dc, &local->limits.codec,
+	    &w->pages);
+	conn_init(&dc->conn, w->loop, &w->pages, &dc->h1.c, &down_conn_events, dc);
+	list_add_tail(&proxy_of(w)->open, &dc->link);
+	w->connections++;
+	local->refs++;
+	arm(dc, after(now, limits_of(dc)->headers_ms));
+}

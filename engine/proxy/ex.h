@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_PROXY_EX_H
+#define WEIR_PROXY_EX_H
+
+/*
+ * Private to the files of the exchange: its steps (steps.def) and what they share.
+ */
+#include "engine/proxy/exchange.h"
+#include "engine/proxy/facts.h"
+#include "engine/proxy/route.h"
+
+#define STEP(NAME, fn) enum step_rc fn(struct exchange *);
+#include "engine/proxy/steps.def"
+#undef STEP
+
+/* From a step: the exchange ends with this reason; returns what the step returns. */
+enum step_rc	ex_fault(struct exchange *, enum reason);
+/* The wait that begins now ends with this reason after ms (0: only the total time limits it). */
+void		ex_deadline(struct exchange *, uint32_t ms, enum reason);
+/* Sets ex->step and returns STEP_MORE. */
+enum step_rc	ex_go(struct exchange *, enum ex_step);
+/* Runs steps until one waits; no step may be on the stack. */
+void		ex_run(struct exchange *);
+/* Runs now if no step is on the stack, else once the one that is has returned. */
+void		ex_poke(struct exchange *);
+
+/* ex_forward.c: the fields that a gateway owes, on the way in and out. False: no memory. */
+bool		ex_forward_request(struct exchange *);
+bool		ex_forward_response(struct exchange *);
+/* The client, as trusted proxies named it; set by ex_forward_request. */
+const struct addr *ex_client(const struct exchange *);
+
+/* ex_response.c: whether an idle limit that has run out shall start over. */
+bool		ex_idle_moved(struct exchange *);
+
+/* ex_upstream.c */
+void		ex_drop_upstream(struct exchange *, enum reason);
+
+#endif

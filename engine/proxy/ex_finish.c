@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "engine/base/check.h"
+#include "engine/mem/page.h"
+#include "engine/proxy/access_log.h"
+#include "engine/proxy/down_conn.h"
+#include "engine/proxy/ex.h"
+#include "engine/proxy/gate.h"
+#include "engine/proxy/proxy_stats.h"
+
+/* The last step: tell what happened, let everything go. */
+
+/* Cuts the duration at the moments that came about; each phase is what lies between two of them, so
+   that they add up whatever was skipped. */
+static void
+fill_phases(struct facts *f, const struct ex_times *t, uint64_t end)
+{
+	uint64_t at = t->begin, next;
+
+#define PHASE(member, moment)                                                                      \
+	next = (moment) > at ? (moment) : at;                                                      \
+	f->phases.member = next - at;                                                              \
+	at = next;
+	PHASE(headers_us, t->head)
+	PHASE(auth_us, t->filtered)
+	PHASE(queue_us, t->opened)
+	PHASE(first_byte_us, t->first_byte)
+	PHASE(body_us, end)
+#undef PHASE
+	/* What of the wait for a connection was its making. */
+	f->phases.connect_us = t->connect_us < f->phases.queue_us ? t->connect_us :
+	    f->phases.queue_us;
+	f->phases.queue_us -= f->phases.connect_us;
+	f->duration_us = end - t->begin;
+}
+
+static void
+tell(struct exchange *ex)
+{
+	struct proxy_local *pl = proxy_of(ex->worker);
+	uint64_t now = loop_now_us(ex->worker->loop);
+	struct facts f = {
+		.wall_us = loop_wall_us(ex->worker->loop) - (now - ex->t.begin),
+		.req = &ex->req,
+		.client = ex_client(ex),
+		.listener = ex->down->local->listener,
+		.route = ex->route,
+		.upstream = ex->upstream,
+		.server = ex->server,
+		.request_id = ex->request_id,
+		.status = ex->reply_begun ? ex->resp.status : 0,
+		.reason = ex->reason,
+		.attempts = ex->attempts,
+		.bytes_in = ex->bytes_in + ex->req.m.head_bytes,
+		.bytes_out = ex->resp_body.total - ex->resp_body.queued,
+	};
+
+	if (f.status == 0 && ex->reason == REASON_CLIENT_CLOSED)
+		f.status = reason_info(REASON_CLIENT_CLOSED)->status;
+	fill_phases(&f, &ex->t, now);
+	chain_log(&ex->chain, &f);
+	proxy_stats_request(ex->worker, &f);
+	if (pl->log != NULL)
+		access_log_write(pl->log, &f);
+}
+
+enum step_rc
+ex_step_finish(struct exchange *ex)
+{
+	struct down_conn *dc = ex->down;
+	struct worker *w = ex->worker;
+	const struct codec *codec = ex->stream->codec;
+	bool reusable = ex->reply_sent && !ex->client_gone && codec->ops->can_reuse(codec);
+	bool gone = ex->client_gone;
+
+	ex_drop_upstream(ex, ex->reason);
+	tell(ex);
+	chain_end(&ex->chain);
+	timer_clear(&ex->timer);
+	deferred_cancel(&ex->wake);
+	pipe_fini(&ex->req_body);
+	pipe_fini(&ex->resp_body);
+	if (ex->req_page != NULL)
+		page_unref(&ex->req_page);
+	if (ex->resp_page != NULL)
+		page_unref(&ex->resp_page);
+	if (ex->info_page != NULL)
+		page_unref(&ex->info_page);
+	arena_fini(&ex->arena);
+	snapshot_give(w, &ex->snap);
+	w->exchanges--;
+	ex->magic = 0;
+	slab_put(&proxy_of(w)->exchanges, &ex);
+	if (gone) {
+		dc->ex = NULL;
+		down_conn_close(dc, CLOSE_RESET);
+	} else {
+		down_conn_next(dc, reusable);
+	}
+	return (STEP_DONE);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "engine/base/check.h"
+#include "engine/proxy/down_conn.h"
+#include "engine/proxy/ex.h"
+#include "engine/proxy/gate.h"
+#include "engine/proxy/proxy_limits.h"
+
+/* Steps of the response's half. */
+
+enum step_rc
+ex_step_resp_filters(struct exchange *ex)
+{
+	if (!ex->resp_forwarded) {
+		ex->resp_forwarded = true;
+		if (!ex_forward_response(ex))
+			return (ex_fault(ex, REASON_OVERLOADED));
+	}
+	switch (chain_resp_headers(&ex->chain, &ex->resp)) {
+	case FILTER_NEXT:
+		return (ex_go(ex, EX_REPLY));
+	case FILTER_WAIT:
+		return (STEP_WAIT);
+	case FILTER_REPLY:
+	case FILTER_FAULT:
+		/* A local answer that cannot pass its own filters is a fault that cannot be told. */
+		if (ex->local)
+			ex->reply_begun = true;
+		return (ex_fault(ex, ex->chain.reason));
+	}
+	never("filter_verdict");
+}
+
+static uint32_t
+idle_limit(const struct exchange *ex)
+{
+	enum { TUNNEL_IDLE_MS = 3600 * 1000 };	/* WebSocket and CONNECT: as HAProxy's `timeout tunnel` */
+
+	if (ex->resp.m.body == MSG_BODY_TUNNEL)
+		return (TUNNEL_IDLE_MS);
+	return (ex->route != NULL && !ex->local ? ex->route->timeout.idle : 0);
+}
+
+enum step_rc
+ex_step_reply(struct exchange *ex)
+{
+	const struct codec_ops *ops = ex->stream->codec->ops;
+	struct pipe *body = ex->resp.m.body == MSG_BODY_NONE ? NULL : &ex->resp_body;
+
+	if (ex->reply_begun) {
+		if (!ex->reply_sent)
+			return (STEP_WAIT);
+		return (ex_go(ex, EX_FINISH));
+	}
+	ex->reply_begun = true;
+	ex->reply_since_ms = loop_now_ms(ex->worker->loop);
+	if (ex->worker->draining || proxy_limits_shed())
+		h1_close_after(&ex->down->h1);
+	if (!ops->send(ex->stream, &ex->resp.m, body))
+		return (ex_fault(ex, REASON_OVERLOADED));
+	conn_want_flush(&ex->down->conn);
+	ex_deadline(ex, idle_limit(ex), REASON_UPSTREAM_IDLE);
+	return (STEP_WAIT);
+}
+
+/*
+ * Has anything moved since the idle limit was armed, or is it the client that we wait for? Its own
+ * limits run for that.
+ */
+bool
+ex_idle_moved(struct exchange *ex)
+{
+	uint64_t moved = ex->resp_body.total + ex->req_body.total - ex->req_body.queued;
+	bool waits_for_client = ex->resp_body.queued > 0 ||
+	    (ex->step == EX_AWAIT && !ex->req_done && ex->req_body.queued == 0);
+	bool yes = moved != ex->moved_seen || waits_for_client;
+
+	ex->moved_seen = moved;
+	return (yes);
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "engine/base/check.h"
+#include "engine/mem/page.h"
+#include "engine/proxy/down_conn.h"
+#include "engine/proxy/ex.h"
+#include "engine/upstream/upstream.h"
+
+/* Steps that talk to the upstream, and the events that come back from it. */
+
+enum {
+	/* Tries of one request in all: the first, one on another server after a failed connect for
+	   each slot of ex->tried, one replay on a fresh connection. */
+	EX_CONNECT_TRIES = 3
+};
+
+static const struct up_events up_events;
+
+static struct exchange *
+of(void *arg)
+{
+	struct exchange *ex;
+
+	CAST_OBJ(ex, arg, EXCHANGE_MAGIC);
+	return (ex);
+}
+
+void
+ex_drop_upstream(struct exchange *ex, enum reason reason)
+{
+	if (ex->up != NULL)
+		up_close(&ex->up, reason);
+}
+
+enum step_rc
+ex_step_open(struct exchange *ex)
+{
+	struct pick pick = { .req = &ex->req, .client = ex_client(ex), .n_tried = ex->n_tried,
+		.fresh = ex->replayed };
+	uint32_t connect_ms = ex->route->timeout.connect;
+
+	must(ex->up == NULL);
+	for (unsigned i = 0; i < ex->n_tried; i++)
+		pick.tried[i] = ex->tried[i];
+	ex->attempts++;
+	ex->up_sent = false;
+	ex->t.open = loop_now_us(ex->worker->loop);
+	ex->opened = false;
+	ex->step = EX_SEND;
+	ex->up = up_open(ex->worker, ex->upstream, &pick, connect_ms, &up_events, ex);
+	if (ex->up == NULL)
+		return (ex_fault(ex, REASON_OVERLOADED));
+	return (STEP_MORE);
+}
+
+enum step_rc
+ex_step_send(struct exchange *ex)
+{
+	struct pipe *body = ex->req.m.body == MSG_BODY_NONE && ex->req.upgrade.len == 0 ? NULL :
+	    &ex->req_body;
+	uint64_t now = loop_now_us(ex->worker->loop);
+
+	if (!ex->opened) {
+		/* The upstream's own connect limit runs; ours is the whole request's. */
+		ex_deadline(ex, 0, REASON_TOTAL_TIMEOUT);
+		return (STEP_WAIT);
+	}
+	ex->t.opened = ex->t.sent = now;
+	if (!ex->reused)
+		ex->t.connect_us += now - ex->t.open;
+	ex->req_on_wire = true;
+	if (!up_send(ex->up, &ex->req, body))
+		return (ex_fault(ex, REASON_OVERLOADED));
+	up_receive(ex->up, &ex->resp_body);
+	ex_deadline(ex, ex->route->timeout.first_byte, REASON_UPSTREAM_TIMEOUT);
+	return (ex_go(ex, EX_AWAIT));
+}
+
+enum step_rc
+ex_step_await(struct exchange *ex)
+{
+	return (ex->resp_ready ? ex_go(ex, EX_RESP_FILTERS) : STEP_WAIT);
+}
+
+/* ---- events ---- */
+
+static void
+on_open(void *arg, struct up_stream *up, const struct server *server, bool reused)
+{
+	struct exchange *ex = of(arg);
+
+	ex->up = up;
+	ex->server = server;
+	ex->opened = true;
+	ex->reused = reused;
+	ex_poke(ex);
+}
+
+static struct msg *
+on_begin(void *arg)
+{
+	struct exchange *ex = of(arg);
+
+	/* After each 1xx a new head begins: forget the one before. */
+	if (ex->info_page != NULL)
+		page_unref(&ex->info_page);
+	msg_resp_init(&ex->resp, &ex->arena);
+	return (&ex->resp.m);
+}
+
+static void
+on_info(void *arg, struct msg_resp *info)
+{
+	struct exchange *ex = of(arg);
+
+	/* HTTP/1.0 knows no interim answers. */
+	if (ex->req.m.version == HTTP_1_0 || ex->reply_begun)
+		return;
+	if (ex->stream->codec->ops->send_info(ex->stream, info))
+		conn_want_flush(&ex->down->conn);
+}
+
+static void
+on_head(void *arg, struct msg_resp *resp, struct page *head, bool end)
+{
+	struct exchange *ex = of(arg);
+
+	(void)resp;
+	ex->resp_page = page_ref(head);
+	ex->up_done = end;
+	ex->resp_ready = true;
+	ex->t.first_byte = loop_now_us(ex->worker->loop);
+	ex_poke(ex);
+}
+
+static void
+on_end(void *arg)
+{
+	struct exchange *ex = of(arg);
+
+	ex->up_done = true;
+	/* The connection is free for others now, not when our client has read the last byte. */
+	if (ex->up != NULL && ex->up_sent)
+		up_close(&ex->up, REASON_NONE);
+}
+
+static void
+on_sent(void *arg)
+{
+	struct exchange *ex = of(arg);
+
+	ex->up_sent = true;
+	if (ex->step == EX_AWAIT)
+		ex_deadline(ex, ex->route->timeout.first_byte, REASON_UPSTREAM_TIMEOUT);
+}
+
+static bool
+remember_tried(struct exchange *ex, const struct server *s)
+{
+	if (s == NULL || ex->n_tried == sizeof ex->tried / sizeof ex->tried[0])
+		return (false);
+	ex->tried[ex->n_tried++] = s;
+	return (true);
+}
+
+/* May the request be tried again? A body that has begun to leave is gone for good. */
+static bool
+try_again(struct exchange *ex, const struct up_fault *f)
+{
+	if (f->connect)
+		return (ex->n_tried < EX_CONNECT_TRIES && remember_tried(ex, f->server));
+	if (!f->replay || ex->replayed || ex->req_body.total != ex->req_body.queued)
+		return (false);
+	ex->replayed = true;
+	return (true);
+}
+
+static void
+on_fail(void *arg, const struct up_fault *f)
+{
+	struct exchange *ex = of(arg);
+
+	ex->up = NULL;
+	if (f->server != NULL)
+		ex->server = f->server;
+	if (ex->resp_ready) {
+		/* The pipe is broken; what has come goes out, then the client is cut. */
+		if (ex->reason == REASON_NONE)
+			ex->reason = (uint8_t)f->reason;
+		if (ex->reply_begun)
+			conn_want_flush(&ex->down->conn);
+		else
+			exchange_fault(ex, f->reason);
+		return;
+	}
+	if (try_again(ex, f)) {
+		ex->step = EX_OPEN;
+		ex->req_on_wire = false;
+		ex_poke(ex);
+		return;
+	}
+	exchange_fault(ex, f->reason);
+}
+
+static const struct up_events up_events = {
+	.on_open = on_open,
+	.on_info = on_info,
+	.on_begin = on_begin,
+	.on_head = on_head,
+	.on_end = on_end,
+	.on_sent = on_sent,
+	.on_fail = on_fail,
+};

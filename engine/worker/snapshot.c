@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <string.h>
+
+#include "engine/base/check.h"
+#include "engine/base/clock.h"
+#include "engine/mem/alloc.h"
+#include "engine/worker/snapshot.h"
+#include "engine/worker/worker.h"
+
+/* A message that carries a generation to a worker, or a reference back to the main thread. */
+struct snapshot_mail {
+	struct mail		 mail;
+	struct snapshot		*snap;
+	struct worker		*worker;
+	struct worker		*main;
+	snapshot_applied_fn	*on_applied;
+	struct snapshot_use	*use;	/* made by the main thread, so that a worker allocates nothing */
+};
+
+static void snapshot_free(struct snapshot *);
+
+struct part *
+part_new(enum part_kind kind, struct slice name, size_t size, uint64_t hash)
+{
+	struct arena *arena = arena_new("part");
+	struct part *p = arena_zalloc(arena, size);
+
+	p->magic = PART_MAGIC;
+	p->kind = (uint8_t)kind;
+	atomic_init(&p->refs, 1);
+	p->hash = hash;
+	p->name = arena_dup(arena, name);
+	p->arena = arena;
+	return (p);
+}
+
+struct part *
+part_ref(struct part *p)
+{
+	CHECK_OBJ(p, PART_MAGIC);
+	atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
+	return (p);
+}
+
+void
+part_unref(struct part **pp)
+{
+	struct part *p;
+	struct arena *arena;
+
+	TAKE_OBJ(p, pp, PART_MAGIC);
+	if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	if (p->fini != NULL)
+		p->fini(p);
+	arena = p->arena;
+	arena_free(&arena);
+}
+
+struct snapshot *
+snapshot_new(uint64_t generation)
+{
+	struct arena *arena = arena_new("snapshot");
+	struct snapshot *s = arena_zalloc(arena, sizeof *s);
+
+	s->magic = SNAPSHOT_MAGIC;
+	s->generation = generation;
+	s->loaded_wall_us = (int64_t)clock_wall_us();
+	s->arena = arena;
+	atomic_init(&s->refs, 1);
+	return (s);
+}
+
+void
+snapshot_add_part(struct snapshot *s, struct part *p)
+{
+	enum { FIRST = 16 };
+
+	CHECK_OBJ(s, SNAPSHOT_MAGIC);
+	/* Room doubles at powers of two; the old array stays in the arena. */
+	if (s->n_parts == 0 || (s->n_parts >= FIRST && (s->n_parts & (s->n_parts - 1)) == 0)) {
+		size_t cap = s->n_parts < FIRST ? FIRST : 2 * (size_t)s->n_parts;
+		struct part **v = arena_zarray(s->arena, cap, sizeof *v);
+
+		if (s->n_parts > 0)
+			memcpy(v, s->parts, s->n_parts * sizeof *v);
+		s->parts = v;
+	}
+	s->parts[s->n_parts++] = p;
+}
+
+struct part *
+snapshot_find(const struct snapshot *s, enum part_kind kind, struct slice name)
+{
+	for (unsigned i = 0; i < s->n_parts; i++) {
+		if (s->parts[i]->kind == kind && slice_eq(s->parts[i]->name, name))
+			return (s->parts[i]);
+	}
+	return (NULL);
+}
+
+static void
+snapshot_free(struct snapshot *s)
+{
+	struct arena *arena;
+
+	for (unsigned i = 0; i < s->n_parts; i++)
+		part_unref(&s->parts[i]);
+	arena = s->arena;
+	s->magic = 0;
+	arena_free(&arena);
+}
+
+void
+snapshot_discard(struct snapshot **sp)
+{
+	struct snapshot *s;
+
+	if (*sp == NULL)
+		return;
+	TAKE_OBJ(s, sp, SNAPSHOT_MAGIC);
+	if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1)
+		snapshot_free(s);
+}
+
+static void
+on_returned(struct mail *mail)
+{
+	struct snapshot_mail *m = container_of(mail, struct snapshot_mail, mail);
+
+	xfree(m->use);
+	snapshot_discard(&m->snap);
+	xfree(m);
+}
+
+/* The worker's last exchange on a retired generation has ended: its reference goes home. */
+static void
+give_back(struct snapshot_use *use)
+{
+	struct snapshot_mail *m = use->home;
+
+	m->mail.fn = on_returned;
+	m->use = use;
+	mailbox_post(m->main->loop, &m->mail);
+}
+
+static void
+on_published(struct mail *mail)
+{
+	struct snapshot_mail *m = container_of(mail, struct snapshot_mail, mail);
+	struct worker *w = m->worker;
+	struct snapshot_use *old = w->snap;
+
+	w->snap = m->use;
+	m->on_applied(w, old != NULL ? old->snap : NULL, m->snap);
+	if (old != NULL) {
+		old->retired = true;
+		if (old->active == 0)
+			give_back(old);
+	}
+}
+
+void
+snapshot_publish(struct snapshot *s, struct worker *const *workers, unsigned n,
+    struct worker *main, snapshot_applied_fn *on_applied)
+{
+	CHECK_OBJ(s, SNAPSHOT_MAGIC);
+	for (unsigned i = 0; i < n; i++) {
+		struct snapshot_mail *m = xcalloc(1, sizeof *m);
+		struct snapshot_use *use = xcalloc(1, sizeof *use);
+
+		atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+		use->snap = s;
+		use->home = m;
+		*m = (struct snapshot_mail){ .mail = { .fn = on_published }, .snap = s,
+			.worker = workers[i], .main = main, .on_applied = on_applied,
+			.use = use };
+		mailbox_post(workers[i]->loop, &m->mail);
+	}
+}
+
+struct snapshot_use *
+snapshot_take(struct worker *w)
+{
+	w->snap->active++;
+	return (w->snap);
+}
+
+void
+snapshot_give(struct worker *w, struct snapshot_use **up)
+{
+	struct snapshot_use *use = *up;
+
+	(void)w;
+	*up = NULL;
+	must(use->active > 0);
+	if (--use->active == 0 && use->retired)
+		give_back(use);
+}

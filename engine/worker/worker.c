@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/check.h"
+#include "engine/base/text.h"
+#include "engine/mem/alloc.h"
+#include "engine/worker/worker.h"
+
+/* What the new thread needs to know; lives until it has begun. */
+struct worker_thread {
+	struct worker	*worker;
+	struct err	*(*enter)(struct worker *);
+	void		(*leave)(struct worker *);
+	pthread_mutex_t	 lock;
+	pthread_cond_t	 begun;
+	bool		 has_begun;
+	struct err	*err;
+};
+
+struct err *
+worker_init(struct worker *w, unsigned index, size_t max_pages)
+{
+	struct err *err;
+
+	memset(w, 0, sizeof *w);
+	w->magic = WORKER_MAGIC;
+	w->index = index;
+	err = loop_new(&w->loop);
+	if (err != NULL)
+		return (err_because(err, "worker %u has no event loop", index));
+	page_pool_init(&w->pages, (uint32_t)max_pages);
+	rnd_init(&w->rnd);
+	return (NULL);
+}
+
+void
+worker_fini(struct worker *w)
+{
+	CHECK_OBJ(w, WORKER_MAGIC);
+	must(!w->running);
+	page_pool_fini(&w->pages);
+	loop_free(&w->loop);
+	w->magic = 0;
+}
+
+static void *
+run(void *arg)
+{
+	struct worker_thread *t = arg;
+	struct worker *w = t->worker;
+	void (*leave)(struct worker *) = t->leave;
+	struct err *err;
+
+	err = t->enter(w);
+	pthread_mutex_lock(&t->lock);
+	t->err = err;
+	t->has_begun = true;
+	pthread_cond_signal(&t->begun);
+	pthread_mutex_unlock(&t->lock);
+	/* From here on `t` may be gone. */
+	if (err == NULL) {
+		loop_run(w->loop);
+		leave(w);
+	}
+	return (NULL);
+}
+
+/* Signals belong to the main thread: workers start with all of them blocked. */
+static int
+create_thread(struct worker_thread *t)
+{
+	sigset_t all, old;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&t->worker->thread, NULL, run, t);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return (rc);
+}
+
+struct err *
+worker_start(struct worker *w, struct err *(*enter)(struct worker *),
+    void (*leave)(struct worker *))
+{
+	struct worker_thread t = { .worker = w, .enter = enter, .leave = leave };
+	char name[16];
+	int rc;
+
+	CHECK_OBJ(w, WORKER_MAGIC);
+	pthread_mutex_init(&t.lock, NULL);
+	pthread_cond_init(&t.begun, NULL);
+	rc = create_thread(&t);
+	if (rc == 0) {
+		pthread_mutex_lock(&t.lock);
+		while (!t.has_begun)
+			pthread_cond_wait(&t.begun, &t.lock);
+		pthread_mutex_unlock(&t.lock);
+		if (t.err != NULL) {
+			pthread_join(w->thread, NULL);
+		} else {
+			w->running = true;
+			snprintf(name, sizeof name, "worker-%u", w->index);
+			(void)pthread_setname_np(w->thread, name);
+		}
+	}
+	pthread_cond_destroy(&t.begun);
+	pthread_mutex_destroy(&t.lock);
+	if (rc != 0)
+		return (err_system(NULL, rc, "cannot start worker %u", w->index));
+	return (t.err);
+}
+
+/* The message that ends a loop; the worker's own thread handles it. */
+struct stop_mail {
+	struct mail	 mail;
+	struct worker	*worker;
+};
+
+static void
+on_stop(struct mail *mail)
+{
+	struct stop_mail *m = container_of(mail, struct stop_mail, mail);
+
+	loop_stop(m->worker->loop);
+	xfree(m);
+}
+
+void
+worker_stop(struct worker *w)
+{
+	struct stop_mail *m;
+
+	CHECK_OBJ(w, WORKER_MAGIC);
+	if (!w->running)
+		return;
+	m = xcalloc(1, sizeof *m);
+	m->mail.fn = on_stop;
+	m->worker = w;
+	mailbox_post(w->loop, &m->mail);
+}
+
+void
+worker_join(struct worker *w)
+{
+	if (!w->running)
+		return;
+	pthread_join(w->thread, NULL);
+	w->running = false;
+}
+
+static bool
+read_line(const char *path, char *buf, size_t n)
+{
+	FILE *f = fopen(path, "re");
+	bool ok;
+
+	if (f == NULL)
+		return (false);
+	ok = fgets(buf, (int)n, f) != NULL;
+	fclose(f);
+	if (ok)
+		buf[strcspn(buf, "\n")] = '\0';
+	return (ok);
+}
+
+/* CPUs that a quota of `quota` us in each `period` us amounts to, rounded up. */
+static unsigned
+cpus_of_quota(struct slice quota, struct slice period, unsigned cpus)
+{
+	uint64_t q, p;
+
+	if (!text_to_u64(quota, &q) || !text_to_u64(period, &p) || p == 0)
+		return (cpus);		/* "max", "-1": no quota */
+	q = (q + p - 1) / p;
+	return (q < cpus ? (unsigned)q : cpus);
+}
+
+static unsigned
+bound_by_cgroup(unsigned cpus)
+{
+	char a[64], b[64];
+	struct slice rest, quota;
+
+	if (read_line("/sys/fs/cgroup/cpu.max", a, sizeof a)) {
+		rest = slice_str(a);
+		if (slice_split(&rest, ' ', &quota))
+			return (cpus_of_quota(quota, rest, cpus));
+	} else if (read_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", a, sizeof a) &&
+	    read_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us", b, sizeof b)) {
+		return (cpus_of_quota(slice_str(a), slice_str(b), cpus));
+	}
+	return (cpus);
+}
+
+unsigned
+worker_count_auto(void)
+{
+	unsigned n = 1;
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof set, &set) == 0)
+		n = (unsigned)CPU_COUNT(&set);
+	n = bound_by_cgroup(n);
+	if (n < 1)
+		n = 1;
+	return (n < WORKER_MAX - 1 ? n : WORKER_MAX - 1);
+}
