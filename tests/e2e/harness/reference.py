@@ -71,6 +71,10 @@ def size(v, default):
     return int(m[1]) << {"B": 0, "KiB": 10, "MiB": 20, "GiB": 30}[m[2]]
 
 
+class ClientGone(Gone):
+    """It was the client."""
+
+
 class Reader:
     def __init__(self, sock, bad, slow):
         self.sock, self.buf = sock, b""
@@ -605,6 +609,8 @@ class Exchange:
         ur = Reader(up, "upstream_malformed", "upstream_timeout")
         try:
             keep_up, keep = self.response(ur, up, route, t)
+        except ClientGone:
+            raise
         except Gone:
             if self.up_fault:
                 raise self.up_fault from None
@@ -631,10 +637,10 @@ class Exchange:
             if self.sock in got and self.pumped:
                 try:
                     if not self.sock.recv(1, socket.MSG_PEEK):
-                        raise Gone2()
+                        raise ClientGone()
                     watch = [up]
                 except OSError:
-                    raise Gone2() from None
+                    raise ClientGone() from None
             if time.monotonic() >= until:
                 raise Fault("upstream_timeout", close=False)
 
@@ -743,10 +749,6 @@ class Exchange:
         other.join()
         self.log(101)
         return False, False
-
-
-class Gone2(Gone):
-    pass
 
 
 def status_line(status):
