@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -169,6 +170,43 @@ test_log_full_pipe(void **state)
 	assert_non_null(strstr(drain(), "\"msg\":\"later\"}"));
 }
 
+enum { WRITERS = 4, LINES_EACH = 200 };
+
+static void *
+write_lines(void *arg)
+{
+	for (unsigned i = 0; i < LINES_EACH; i++)
+		log_write(NULL, LOG_LEVEL_INFO, "%s-%0100u", (const char *)arg, i);
+	return (NULL);
+}
+
+/* Lines of threads never mix, and none is lost while there is room. */
+static void
+test_log_threads(void **state)
+{
+	static const char *const names[WRITERS] = {"a", "b", "c", "d"};
+	pthread_t threads[WRITERS];
+	struct slice rest;
+	struct slice line;
+	unsigned n = 0;
+
+	(void)state;
+	assert_true(fcntl(pipe_fds[1], F_SETPIPE_SZ, 1 << 20) > 0);
+	for (unsigned i = 0; i < WRITERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, write_lines,
+		    (void *)(uintptr_t)names[i]), 0);
+	for (unsigned i = 0; i < WRITERS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	rest = slice_str(drain());
+	while (slice_split(&rest, '\n', &line) && line.len > 0) {
+		assert_true(slice_has_prefix(line, SLICE("{\"time\":")));
+		assert_true(slice_has_suffix(line, SLICE("\"}")));
+		assert_int_equal(slice_find(slice_skip(line, 1), SLICE("{")), -1);
+		n++;
+	}
+	assert_int_equal(n, WRITERS * LINES_EACH);
+}
+
 static bool
 is_odd(int v)
 {
@@ -316,6 +354,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_log_rate, pipe_up, pipe_down),
 		cmocka_unit_test_setup_teardown(test_log_long, pipe_up, pipe_down),
 		cmocka_unit_test_setup_teardown(test_log_full_pipe, pipe_up, pipe_down),
+		cmocka_unit_test_setup_teardown(test_log_threads, pipe_up, pipe_down),
 		cmocka_unit_test_setup_teardown(test_surprise, pipe_up, pipe_down),
 		cmocka_unit_test_setup_teardown(test_panics, pipe_up, pipe_down),
 		cmocka_unit_test(test_casts),
