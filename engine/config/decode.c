@@ -103,6 +103,8 @@ decode_secret(const struct schema_reader *rd, const struct schema_frame *at, con
 	struct slice key;
 
 	memset(r, 0, sizeof(*r));
+	if (n->kind == NODE_SCALAR && (n->flags & NODE_BROKEN))
+		return (false);
 	if (n->kind == NODE_SCALAR && node_scalar_kind(n) == NODE_STRING) {
 		r->from = SCALAR_SECRET_LITERAL;
 		r->value = node_text(n);
@@ -177,11 +179,12 @@ static bool
 decode_key(const struct schema_reader *rd, const struct schema_frame *at, const struct schema_row *row, const struct node *key,
     struct slice *r)
 {
+	/* A row's own rules are for its values. */
 	static const struct schema_row plain = { .name = "", .type = SCHEMA_END };
 	struct scalar_why why;
 
-	/* A row's own rules are for its values. */
-	(void)row;
+	if (key->flags & NODE_BROKEN)
+		return (false);
 	if (schema_value_parse(rd->arena, &plain, row->key, key, r, &why))
 		return (true);
 	report(rd, at->up, key->mark, why.hint, "a key of %s: %s",
@@ -235,6 +238,8 @@ decode_scalar(const struct schema_reader *rd, const struct schema_frame *at, con
 	} value = { 0 };
 
 	_Static_assert(sizeof(value) >= sizeof(struct scalar_listen), "the largest scalar");
+	if (n->kind == NODE_SCALAR && (n->flags & NODE_BROKEN))
+		return (false);
 	if (n->kind != NODE_SCALAR || (node_is_null(n) && type != SCHEMA_TEXT))
 		return (report_kind(rd, at, n, schema_type_due(type)));
 	if (!schema_value_parse(rd->arena, row, type, n, &value, &why)) {
@@ -355,6 +360,8 @@ decode_pair(const struct schema_reader *rd, const struct schema_frame *object, s
 	unsigned row = 0;
 	struct schema_obj *owner = find_row(&st, obj, f.text, &row);
 
+	if (key->flags & NODE_BROKEN)
+		return (UINT64_MAX);
 	if (owner == NULL)
 		return (schema_report_unknown(rd, object, key));
 	warn_deprecated(rd, &f, &st->rows[row], key);
@@ -386,7 +393,8 @@ key_node(const struct node *map, const char *key)
 	return (value != NULL ? value - 1 : map);
 }
 
-static void
+/* Returns how many keys were written; words are no keys. */
+static unsigned
 list_group(const struct schema_state *st, const struct schema_group *g, struct text *t)
 {
 	unsigned n = 0, left;
@@ -396,10 +404,27 @@ list_group(const struct schema_state *st, const struct schema_group *g, struct t
 	for (unsigned i = 0; i < array_len(g->keys) && g->keys[i] != NULL; i++) {
 		left--;
 		if (schema_row_find(st, slice_str(g->keys[i])) < 0)
-			continue; /* a word is not something to write as a key */
+			continue;
 		text_printf(t, "%s\"%s\"", n == 0 ? "" : left == 0 ? " and " : ", ", g->keys[i]);
 		n++;
 	}
+	return (n);
+}
+
+/* "or one of a, b and c in place of the map"; NULL when the map has no such form. */
+static const char *
+hint_words(struct arena *a, const struct schema_state *st)
+{
+	const struct schema_row *row = st->scalar < 0 ? NULL : &st->rows[st->scalar];
+	char buf[200];
+	struct text t;
+
+	if (row == NULL || row->type != SCHEMA_ENUM)
+		return (NULL);
+	text_init(&t, buf, sizeof(buf));
+	for (const struct schema_enum *e = row->names; e->name != NULL; e++)
+		text_printf(&t, "%s%s", e == row->names ? "" : ", ", e->name);
+	return (arena_printf(a, "in place of the map may stand: %s", text_cstr(&t)));
 }
 
 static void
@@ -409,6 +434,7 @@ check_group(const struct schema_reader *rd, const struct schema_frame *object, c
 	const char *context = schema_context(rd->arena, object), *first = NULL;
 	char buf[200];
 	struct text t;
+	unsigned n;
 
 	for (size_t i = 0; i < array_len(g->keys) && g->keys[i] != NULL; i++) {
 		if (meant & schema_bit(schema_row_index(st, g->keys[i])))
@@ -426,9 +452,9 @@ check_group(const struct schema_reader *rd, const struct schema_frame *object, c
 	if (first != NULL || !g->is_due)
 		return;
 	text_init(&t, buf, sizeof(buf));
-	list_group(st, g, &t);
-	report(rd, object, object->node->mark, NULL, "one of %s is due in %s", text_cstr(&t),
-	    context[0] != '\0' ? context : "the file");
+	n = list_group(st, g, &t);
+	report(rd, object, object->node->mark, hint_words(rd->arena, st), "%s%s is due in %s",
+	    n > 1 ? "one of " : "", text_cstr(&t), context[0] != '\0' ? context : "the file");
 }
 
 static void
@@ -443,7 +469,8 @@ check_object(const struct schema_reader *rd, const struct schema_frame *object, 
 
 		if (is_present && row->needs != NULL && !is_given(obj, row->needs))
 			report(rd, object, key_node(object->node, row->name)->mark, NULL,
-			    "\"%s\" needs \"%s\" beside it", row->name, row->needs);
+			    "\"%s\" needs \"%s\" beside it in %s", row->name, row->needs,
+			    schema_context(rd->arena, object));
 		if (is_present || (meant & schema_bit(i)) || !(row->flags & SCHEMA_REQUIRED))
 			continue;
 		report(rd, object, object->node->mark, NULL, "\"%s\" is missing in %s", row->name,

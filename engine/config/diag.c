@@ -187,6 +187,8 @@ find_line(struct slice text, uint32_t line, struct slice *line_r)
 		text = slice_skip(text, (size_t)end + 1);
 		line--;
 	}
+	if (text.len == 0)
+		return (false); /* behind the last line */
 	if (!slice_split(&text, '\n', line_r))
 		return (false);
 	if (line_r->len > 0 && line_r->p[line_r->len - 1] == '\r')

@@ -428,12 +428,14 @@ concat(struct load_state *ld, const struct load_key *k)
 }
 
 static void
-refuse_second(struct load_state *ld, const struct load_key *k, const struct node *again)
+refuse_second(struct load_state *ld, const struct load_key *k, const struct node *again,
+    bool is_same)
 {
 	diag_add(ld->diag, DIAG_ERROR, again[-1].mark, k->key->text,
 	    arena_printf(ld->arena, "it stands already in %s:%u:%u", k->key->mark.file,
 		k->key->mark.line, k->key->mark.col),
-	    "\"%s\" may stand in one file only", k->key->text);
+	    "\"%s\" %s", k->key->text, is_same ? "is not the same in all files"
+		    : "may stand in one file only");
 }
 
 static struct node
@@ -456,7 +458,8 @@ merge_key(struct load_state *ld, const struct load_key *k)
 	for (size_t v = 1; v < k->n_values; v++)
 		if (row == NULL || !(row->flags & SCHEMA_SAME) ||
 		    !node_eq(k->values[0], k->values[v]))
-			refuse_second(ld, k, k->values[v]);
+			refuse_second(ld, k, k->values[v],
+			    row != NULL && (row->flags & SCHEMA_SAME));
 	return (*k->values[0]);
 }
 

@@ -30,6 +30,7 @@ enum node_kind {
 enum {
 	NODE_QUOTED = 1,   /* written in quotes or as a block scalar: always a string */
 	NODE_EXPANDED = 2, /* a ${VARIABLE} was replaced */
+	NODE_BROKEN = 4,   /* reported already: what it says means nothing */
 };
 
 /* What a scalar is by the YAML 1.2 core schema, octal and hexadecimal numbers left out. */

@@ -31,6 +31,36 @@ is_block(const struct schema_row *row)
 	return (row->elem == SCHEMA_OBJECT);
 }
 
+static bool is_absent(const struct schema_state *st, const struct schema_obj *obj, unsigned i);
+
+static bool
+has_rows(const struct schema_state *outer, const struct schema_obj *obj)
+{
+	const struct schema_state *st = schema_state_of(obj->schema);
+
+	for (unsigned i = 0; i < st->n_rows; i++) {
+		if (st->inlines & schema_bit(i)) {
+			if (has_rows(outer, schema_slot(st, obj, i)))
+				return (true);
+		} else if (!is_absent(st, obj, i) && !schema_is_shadowed(outer, st, i)) {
+			return (true);
+		}
+	}
+	return (false);
+}
+
+/* The rest of the line after "key:", then the object below it. */
+static void
+show_below(const struct schema_obj *obj, const struct node *n, int depth, FILE *out)
+{
+	bool has_any = has_rows(schema_state_of(obj->schema), obj);
+
+	fputs(has_any ? "" : " {}", out);
+	show_origin(n, out);
+	if (has_any)
+		show_object(obj, depth, false, out);
+}
+
 static void
 show_flat_list(const struct schema_row *row, const struct schema_list *l, FILE *out)
 {
@@ -79,9 +109,8 @@ show_map(const struct schema_row *row, const struct schema_map *m, const struct 
 		schema_print_text(m->keys[i], out);
 		fputc(':', out);
 		if (is_block(row)) {
-			show_origin(m->nodes != NULL ? m->nodes[i] : NULL, out);
-			show_object(SCHEMA_OBJ_AT(struct schema_obj, *m, i), depth + 2, false,
-			    out);
+			show_below(SCHEMA_OBJ_AT(struct schema_obj, *m, i),
+			    m->nodes != NULL ? m->nodes[i] : NULL, depth + 2, out);
 			continue;
 		}
 		fputc(' ', out);
@@ -146,8 +175,7 @@ show_row(const struct schema_state *st, const struct schema_obj *obj, unsigned i
 		memcpy(&sub, v, sizeof(sub));
 		if (show_word(sub, n, out))
 			return;
-		show_origin(n, out);
-		show_object(sub, depth + 1, false, out);
+		show_below(sub, n, depth + 1, out);
 	} else {
 		fputc(' ', out);
 		schema_value_print(row, row->type, v, out);

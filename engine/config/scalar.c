@@ -339,7 +339,7 @@ scalar_parse_cidr(struct slice s, struct cidr *r, struct scalar_why *why)
 		return (true);
 	if (slash > 0 && addr_parse_ip(slice_of(s.p, (size_t)slash), &ip) &&
 	    is_all_digits(slice_skip(s, (size_t)slash + 1)))
-		return (refuse(why, "bits behind the prefix must be 0, as in 10.0.0.0/8",
+		return (refuse(why, "write its first address and at most 32 bits (IPv6: 128)",
 		    "\"%.*s\" is not a range of addresses", SHOWN_ARG(s)));
 	return (refuse(why, "write 10.0.0.0/8, fd00::/8 or one address",
 	    "\"%.*s\" is not a range of addresses", SHOWN_ARG(s)));

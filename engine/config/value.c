@@ -174,7 +174,12 @@ check_bounds(const struct schema_row *row, enum schema_type type, struct slice s
 		return (true);
 	text_init(&t, buf, sizeof(buf));
 	schema_number_put(row, type, is_low ? row->min : row->max, &t);
-	(void)snprintf(why->what, sizeof(why->what), "%.*s is too %s", (int)(s.len & 0x3f), s.p,
+	if (row->min == row->max) {
+		(void)snprintf(why->what, sizeof(why->what), "%.*s is not known", (int)s.len, s.p);
+		(void)snprintf(why->hint, sizeof(why->hint), "write %s", text_cstr(&t));
+		return (false);
+	}
+	(void)snprintf(why->what, sizeof(why->what), "%.*s is too %s", (int)s.len, s.p,
 	    is_low ? "small" : "large");
 	(void)snprintf(why->hint, sizeof(why->hint), "at %s %s", is_low ? "least" : "most",
 	    text_cstr(&t));
@@ -195,6 +200,9 @@ parse_numeric(const struct schema_row *row, enum schema_type type, const struct 
 		return (true);
 	if (type == SCHEMA_INT && (n->flags & NODE_QUOTED) && node_scalar_kind(n) == NODE_STRING)
 		return (refuse(why, "text in quotes is a string", "write the number without them"));
+	if (type == SCHEMA_INT && s.len > 1 && s.p[0] == '0' && is_all_digits(s))
+		return (refuse(why, "a number with a 0 in front is a string",
+		    "write it without the 0"));
 	if (!parse_number(row, type, s, r, why)) {
 		near = diag_nearest(s, words, array_len(words));
 		if (near != NULL)
@@ -352,17 +360,12 @@ is_plain(struct slice s)
 	return (true);
 }
 
-void
-schema_print_text(struct slice s, FILE *out)
+static void
+print_escaped(struct slice s, FILE *out)
 {
 	char buf[512];
 	struct text t;
 
-	if (is_plain(s)) {
-		(void)fwrite(s.p, 1, s.len, out);
-		return;
-	}
-	fputc('"', out);
 	while (s.len > 0) {
 		struct slice part = slice_sub(s, 0, 64);
 
@@ -375,6 +378,25 @@ schema_print_text(struct slice s, FILE *out)
 		(void)fwrite(t.p, 1, t.len, out);
 		s = slice_skip(s, part.len);
 	}
+}
+
+void
+schema_print_text(struct slice s, FILE *out)
+{
+	ssize_t at;
+
+	if (is_plain(s)) {
+		(void)fwrite(s.p, 1, s.len, out);
+		return;
+	}
+	fputc('"', out);
+	/* What is shown can be loaded: a variable's beginning is written so that it is none. */
+	while ((at = slice_find(s, SLICE("${"))) >= 0) {
+		print_escaped(slice_of(s.p, (size_t)at), out);
+		fputs("$${", out);
+		s = slice_skip(s, (size_t)at + 2);
+	}
+	print_escaped(s, out);
 	fputc('"', out);
 }
 

@@ -157,7 +157,7 @@ expand_one(struct yaml_state *y, struct yaml_out *o, struct mark mark, struct sl
 }
 
 static struct slice
-expand(struct yaml_state *y, struct mark mark, struct slice s, bool *has_changed_r)
+expand(struct yaml_state *y, struct mark mark, struct slice s, uint8_t *flags)
 {
 	struct yaml_out o = { 0 };
 	struct slice rest = s;
@@ -173,9 +173,11 @@ expand(struct yaml_state *y, struct mark mark, struct slice s, bool *has_changed
 			rest = slice_skip(rest, 3);
 		} else if (slice_has_prefix(rest, SLICE("${"))) {
 			n = expand_one(y, &o, mark, rest);
-			if (n == 0)
+			if (n == 0) {
+				*flags |= NODE_BROKEN;
 				return (s);
-			*has_changed_r = true;
+			}
+			*flags |= NODE_EXPANDED;
 			rest = slice_skip(rest, n);
 		} else if (rest.len > 0) {
 			out_put(y, &o, "$", 1);
@@ -280,15 +282,17 @@ has_tag(struct yaml_state *y, const yaml_event_t *e, const yaml_char_t *tag)
 }
 
 static void
-check_key(struct yaml_state *y, const struct node *n)
+check_key(struct yaml_state *y, struct node *n)
 {
 	if (n->flags & NODE_QUOTED)
 		return;
 	if (n->count == 0)
 		stop(y, n->mark, NULL, "a key is missing before \":\"");
-	else if (slice_eq(node_text(n), SLICE("<<")))
-		diag_add(y->diag, DIAG_ERROR, n->mark, NULL, "write the keys out, or use \"defaults\"",
-		    "merge keys are not part of the language");
+	if (!slice_eq(node_text(n), SLICE("<<")))
+		return;
+	diag_add(y->diag, DIAG_ERROR, n->mark, NULL, "write the keys out, or use \"defaults\"",
+	    "merge keys are not part of the language");
+	n->flags |= NODE_BROKEN;
 }
 
 static void
@@ -296,7 +300,6 @@ on_scalar(struct yaml_state *y, const yaml_event_t *e)
 {
 	struct slice s = slice_of((const char *)e->data.scalar.value, e->data.scalar.length);
 	struct node n = { .kind = NODE_SCALAR, .mark = mark_of(y, &e->start_mark) };
-	bool has_changed = false;
 
 	(void)has_tag(y, e, e->data.scalar.tag);
 	if (e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
@@ -304,11 +307,10 @@ on_scalar(struct yaml_state *y, const yaml_event_t *e)
 	if (memchr(s.p, '\0', s.len) != NULL) {
 		diag_error(y->diag, n.mark, "a NUL byte cannot be part of a value");
 		s.len = strlen(s.p);
+		n.flags |= NODE_BROKEN;
 	}
 	if (slice_find_byte(s, '$') >= 0)
-		s = expand(y, n.mark, s, &has_changed);
-	if (has_changed)
-		n.flags |= NODE_EXPANDED;
+		s = expand(y, n.mark, s, &n.flags);
 	n.text = arena_cstr(y->arena, s);
 	n.count = (uint32_t)s.len;
 	if (is_key_next(y))
