@@ -13,10 +13,12 @@
 #include "services/common/svc_internal.h"
 #include "services/common/svc_log.h"
 
-#define EXIT_USAGE    2
-#define EXIT_START    3
-#define THREADS_QUICK 4
-#define THREADS_SLOW  2
+#define EXIT_USAGE          2
+#define EXIT_START          3
+#define THREADS_QUICK       4
+#define THREADS_SLOW        2
+#define INSTANCE_NAME_MAX   64
+#define INSTANCE_NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
 
 enum common_option {
 	OPT_LISTEN = 256,
@@ -39,7 +41,7 @@ print_usage(const struct svc_program *program, FILE *to)
 	for (const struct svc_option *o = program->options; o != NULL && o->name != NULL; o++)
 		fprintf(to, "  --%s %s  %s\n", o->name, o->value, o->help);
 	fprintf(to,
-	    "  --name NAME  of this instance, in X-Served-By and the log (default: %s-1)\n"
+	    "  --name NAME  of this instance (letters, digits, . _ -), in X-Served-By and the log (default: %s-1)\n"
 	    "  --log-level LEVEL  info (default; a line for each request), warn, error, off\n"
 	    "  --version, --help\n",
 	    program->name);
@@ -65,6 +67,15 @@ list_options(const struct svc_program *program, struct option *longs)
 		assert(own < SVC_OPTIONS_MAX);
 		longs[n++] = (struct option){ o->name, required_argument, NULL, OPT_OWN + own };
 	}
+}
+
+/* It stands in a response field and in every log line. */
+static bool
+is_instance_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	return (len > 0 && len <= INSTANCE_NAME_MAX && strspn(name, INSTANCE_NAME_CHARS) == len);
 }
 
 static bool
@@ -99,6 +110,7 @@ parse_options(struct svc *svc, int argc, char **argv, enum svc_level *level_r, i
 			svc->listen = optarg;
 		} else if (c == OPT_NAME) {
 			svc->instance = optarg;
+			is_good = is_instance_name(optarg);
 		} else if (c == OPT_LOG_LEVEL) {
 			is_good = svc_log_level_parse(optarg, level_r);
 		} else if (c == OPT_HELP) {

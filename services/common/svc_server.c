@@ -34,6 +34,9 @@
 #define ACCEPT_PAUSE_MS 100 /* how long the listener rests when descriptors are short */
 #define BACKLOG         1024
 
+/* Whose listener it is: the argument of its error callback belongs to evhttp. Loop only. */
+static struct svc *accepting;
+
 static void
 arm_quiet(struct svc *svc)
 {
@@ -402,9 +405,10 @@ on_accept_again(evutil_socket_t fd, short what, void *arg)
 static void
 on_accept_error(struct evconnlistener *listener, void *arg)
 {
-	struct svc *svc = arg;
+	struct svc *svc = accepting;
 	struct timeval tv = { 0, ACCEPT_PAUSE_MS * 1000 };
 
+	(void)arg;
 	svc_log(SVC_WARN, "accept failed",
 	    json_pack("{s:s}", "detail", evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR())));
 	evconnlistener_disable(listener);
@@ -480,6 +484,7 @@ open_listener(struct svc *svc)
 		evconnlistener_free(svc->listener);
 		return (false);
 	}
+	accepting = svc;
 	evconnlistener_set_error_cb(svc->listener, on_accept_error);
 	return (true);
 }

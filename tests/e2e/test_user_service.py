@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import sqlite3
@@ -55,14 +56,14 @@ class Answer:
 class Service:
     """One process, and the lines of its log as they come."""
 
-    def __init__(self, database, name="user-1", port=0, wait=True):
+    def __init__(self, database, name="user-1", port=0, wait=True, preexec=None):
         self.lines = []
         self.changed = threading.Condition()
         self.is_closed = False
         self.proc = subprocess.Popen(
             [PROGRAM, "--listen", "127.0.0.1:%d" % port, "--database", str(database),
              "--name", name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE)
+            stderr=subprocess.PIPE, preexec_fn=preexec)
         self.stderr = b""
         self.readers = [threading.Thread(target=f, daemon=True)
                         for f in (self._read_log, self._read_stderr)]
@@ -855,13 +856,30 @@ def test_kill_9_keeps_what_was_answered(database):
         assert all(listed.get(i) == user for i, user in kept.items())
 
 
+def test_without_descriptors_connections_wait(database):
+    def few_descriptors():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+    with running(database, preexec=few_descriptors) as service:
+        many = [socket.create_connection(("127.0.0.1", service.port), WAIT_S) for _ in range(80)]
+        assert service.wait_log("accept failed")["level"] == "warn"
+        # those that got in are served, those that did not are served once the others are gone
+        for s in many:
+            s.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        for s in many:
+            assert read_all(s).startswith(b"HTTP/1.1 200 OK\r\n")
+            s.close()
+
+
 # ---- starts ----
 
 
 @pytest.mark.parametrize("args", [
     [], ["--listen", "127.0.0.1:0"], ["--database", "x"], ["--nonsense"],
     ["--listen", "127.0.0.1:0", "--database", "x", "more"],
-    ["--listen", "127.0.0.1:0", "--database", "x", "--log-level", "loud"]])
+    ["--listen", "127.0.0.1:0", "--database", "x", "--log-level", "loud"],
+    ["--listen", "127.0.0.1:0", "--database", "x", "--name", "a\r\nb"],
+    ["--listen", "127.0.0.1:0", "--database", "x", "--name", "n" * 65]])
 def test_wrong_usage_is_exit_2(args, tmp_path):
     done = subprocess.run([PROGRAM, *args], capture_output=True, timeout=WAIT_S, cwd=tmp_path)
     assert done.returncode == 2 and b"usage: weir-user-service" in done.stderr
