@@ -41,7 +41,7 @@ print_usage(const struct svc_program *program, FILE *to)
 	for (const struct svc_option *o = program->options; o != NULL && o->name != NULL; o++)
 		fprintf(to, "  --%s %s  %s\n", o->name, o->value, o->help);
 	fprintf(to,
-	    "  --name NAME  of this instance (letters, digits, . _ -), in X-Served-By and the log (default: %s-1)\n"
+	    "  --name NAME  of this instance, in X-Served-By and the log (default: %s-1)\n"
 	    "  --log-level LEVEL  info (default; a line for each request), warn, error, off\n"
 	    "  --version, --help\n",
 	    program->name);
