@@ -7,3 +7,5 @@ bench_origin_SOURCES = bench/origin.c
 bench_paced_SOURCES = bench/paced.c
 bench_paced_LDADD = -lm
 CLEANFILES += bench/floor bench/origin bench/paced
+
+TESTS += bench/selftest

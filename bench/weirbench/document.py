@@ -39,12 +39,12 @@ def _latency_chart(result):
 
 
 def _memory_chart(result):
-    start = [(n, tables.SHORT[n], result["start"][n]["rss_mib"] * 1024, "KiB")
+    start = [(n, tables.SHORT[n], result["start"][n]["rss_mib"], "")
              for n in tables.ORDER if n in result["start"] and n != "weir-log"]
-    idle = [(n, tables.SHORT[n], max(0.0, result["idle"][n]["bytes_each"]) / 1024, "KiB")
+    idle = [(n, tables.SHORT[n], max(0.0, result["idle"][n]["bytes_each"]) / 1024, "")
             for n in tables.ORDER if n in result["idle"]]
-    return (svg.bars("Memory at start", "Resident set, KiB; less is better.", "KiB",
-                     [("one worker, nothing served yet", start)], 0),
+    return (svg.bars("Memory at start", "Resident set, MiB; less is better.", "MiB",
+                     [("one worker, nothing served yet", start)], 1),
             svg.bars("Memory of an idle connection", "Private memory of a kept connection after "
                      "one request, KiB; less is better.", "KiB",
                      [("each of thousands", idle)], 2))
@@ -52,7 +52,12 @@ def _memory_chart(result):
 
 def charts(result):
     """File name to SVG text, for what was measured."""
-    made = {"performance-cpu.svg": _cpu_chart(result, CHARTED, "CPU a request")}
+    made = {}
+    if any(result["scenarios"].get(s) for s in CHARTED if s != "upload"):
+        made["performance-cpu.svg"] = _cpu_chart(
+            result, [s for s in CHARTED if s != "upload"], "CPU a request")
+    if result["scenarios"].get("upload"):
+        made["performance-upload.svg"] = _cpu_chart(result, ["upload"], "CPU an upload")
     if any(result["scenarios"].get(s) for s in ("routes-10", "routes-1000", "routes-100000")):
         made["performance-routes.svg"] = _cpu_chart(
             result, ("routes-10", "routes-1000", "routes-100000"), "CPU a request by routes")
@@ -89,7 +94,7 @@ def _scenario_section(result, scenario):
     if scenario.note:
         text += f"Note: {scenario.note}.\n"
     return text + "\n" + _markdown_table(
-        head, [tables.row_cells(result, n, rows[n], names) for n in tables.ORDER if n in rows])
+        head, [tables.row_cells(n, rows[n], names) for n in tables.ORDER if n in rows])
 
 
 def _targets_section(result):

@@ -62,7 +62,7 @@ class Proc:
         return self.popen.poll() is None
 
     def pids(self):
-        """The process and its descendants; remembered once forget_pids() has not been called."""
+        """The process and its descendants, looked up once; forget_pids() looks again."""
         if self._pids is None:
             self._pids = _tree(self.pid)
         return self._pids
@@ -117,15 +117,20 @@ def _tree(root):
 
 def cpu_ns(pids):
     """CPU time of all threads, from the scheduler's own sums: exact to the nanosecond."""
-    total = 0
+    return sum(cpu_ns_by_thread(pids).values())
+
+
+def cpu_ns_by_thread(pids):
+    """The same thread by thread: {(pid, thread id): ns}."""
+    found = {}
     for pid in pids:
         try:
             for task in os.listdir(f"/proc/{pid}/task"):
                 with open(f"/proc/{pid}/task/{task}/schedstat", "rb") as f:
-                    total += int(f.read().split()[0])
+                    found[(pid, task)] = int(f.read().split()[0])
         except OSError:
             continue
-    return total
+    return found
 
 
 def user_system_s(pids):

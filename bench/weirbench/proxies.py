@@ -2,6 +2,7 @@
 """The proxies compared, each started from a template in bench/conf."""
 
 import os
+import re
 import resource
 
 from . import tools
@@ -127,7 +128,7 @@ class Haproxy(Proxy):
         if routes:
             rows = "".join(f"{host}{prefix} origin\n"
                            for host, prefixes in route_table(routes) for prefix in prefixes)
-            rule = f"\tuse_backend %[base,map_beg({_write(folder, 'routes.map', rows)})]"
+            rule = f"\tuse_backend %[base,map_beg({_write(folder, 'routes.map', rows)},none)]"
         text = _fill("haproxy.cfg.in", {"PORT": port, "ORIGIN": origin, "WORKERS": workers,
                                         "ROUTES": rule})
         return [self.binary, "-db", "-f", _write(folder, "haproxy.cfg", text)]
@@ -176,10 +177,31 @@ class WeirLogging(Weir):
     name = "weir-log"
     title = "Weir, log and metrics"
     access = "stdout"
+    admin_port = 0
 
     def configure(self, folder, port, origin, workers, routes):
-        self.admin = f"listen: 127.0.0.1:{free_port()}, "
+        self.admin_port = free_port()
+        self.admin = f"listen: 127.0.0.1:{self.admin_port}, "
         return super().configure(folder, port, origin, workers, routes)
+
+
+class WeirReloading(WeirLogging):
+    """For the soak: no log, and a second version of the file to reload to and fro."""
+
+    name = "weir"
+    access = "off"
+    EXTRA = "  - { prefix: /soak-extra, respond: { status: 204 } }\n"
+
+    @staticmethod
+    def rewrite(instance, extra):
+        path = os.path.join(instance.folder, "weir.yaml")
+        with open(path, encoding="utf-8") as f:
+            text = f.read().replace(WeirReloading.EXTRA, "")
+        if extra:
+            text = text.replace("admin:", WeirReloading.EXTRA + "admin:", 1)
+        with open(path + ".new", "w", encoding="utf-8") as f:
+            f.write(text)
+        os.replace(path + ".new", path)
 
 
 def available(wanted, build_dir, c_tools, weir_path, say):
@@ -192,12 +214,13 @@ def available(wanted, build_dir, c_tools, weir_path, say):
             return Nginx(path, tools.version_of([path, "-v"]).replace("nginx version: ", ""))
         if name == "haproxy":
             path = tools.need("haproxy")
-            return Haproxy(path, tools.version_of([path, "-v"]).split(" - ")[0])
+            return Haproxy(path, tools.version_of([path, "-v"]).split(" - ")[0]
+                           .replace("version ", "").split(" 20")[0])
         if name == "envoy":
             path = tools.find_envoy(build_dir)
             text = tools.version_of([path, "--version"])
-            parts = text.split("/")
-            return Envoy(path, f"Envoy {parts[1]}" if len(parts) > 2 else text)
+            found_version = re.search(r"version: \w+/([^/ ]+)", text)
+            return Envoy(path, f"Envoy {found_version[1]}" if found_version else text)
         path = tools.find_weir(weir_path, build_dir)
         kind = WeirLogging if name == "weir-log" else Weir
         return kind(path, tools.version_of([path, "version"]))

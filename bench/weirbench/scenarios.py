@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 
 from . import tools
-from .procs import BenchError, Proc, cpu_busy_s, cpu_ns, user_system_s
+from .procs import BenchError, Proc, cpu_busy_s, cpu_ns_by_thread, user_system_s
 from .proxies import ROUTE_NAMES, route_table
 
 # What a browser sends with a request to an API of its page. With Host there are twelve fields.
@@ -117,6 +117,31 @@ def _verify_no_route(port):
         raise BenchError(f"status {status} for a path without a route, 404 was due")
 
 
+class _Sample:
+    """What the kernel has counted so far for an instance and for its CPUs."""
+
+    def __init__(self, instance):
+        self.cpus = instance.cpus
+        self.threads = cpu_ns_by_thread(instance.pids())
+        self.user, self.system = user_system_s(instance.pids())
+        self.busy, self.stolen = cpu_busy_s(self.cpus)
+        self.time = time.monotonic()
+
+    def since(self, before):
+        spent = sorted((v - before.threads.get(k, 0) for k, v in self.threads.items()), reverse=True)
+        cpu_s = sum(spent) / 1e9
+        wall_s = self.time - before.time
+        user, system = self.user - before.user, self.system - before.system
+        return {
+            "cpu_s": cpu_s,
+            "user_share": user / (user + system) if user + system > 0 else None,
+            "proxy_load": cpu_s / wall_s,
+            "others_share": max(0.0, self.busy - before.busy - cpu_s) / wall_s / len(self.cpus),
+            "stolen_s": self.stolen - before.stolen,
+            "second_share": spent[1] / sum(spent) if len(spent) > 1 and sum(spent) else 0.0,
+        }
+
+
 class Load:
     """Runs wrk and paced on their CPUs against an instance, and reads what that cost it."""
 
@@ -127,13 +152,12 @@ class Load:
         self.folder = folder
         os.makedirs(folder, exist_ok=True)
 
-    def _run(self, argv, timeout):
+    def _run(self, argv, timeout, tick=None):
+        """Runs to the end; `tick` is called every tenth of a second meanwhile."""
         with open(os.path.join(self.folder, "load.out"), "w+b") as out:
             p = Proc(os.path.basename(argv[0]), argv, self.cpus, stdout=out, stderr=out)
             try:
-                p.popen.wait(timeout)
-            except subprocess.TimeoutExpired as e:
-                raise BenchError(f"{p.name} did not end in {timeout:.0f} s") from e
+                self._wait(p, timeout, tick)
             finally:
                 p.stop(0.5)
             out.seek(0)
@@ -141,6 +165,18 @@ class Load:
         if p.popen.returncode != 0:
             raise BenchError(f"{p.name} failed: {text.strip()[-200:]}")
         return text
+
+    @staticmethod
+    def _wait(p, timeout, tick):
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            try:
+                p.popen.wait(0.1 if tick else timeout)
+                return
+            except subprocess.TimeoutExpired:
+                if tick:
+                    tick()
+        raise BenchError(f"{p.name} did not end in {timeout:.0f} s")
 
     def _wrk_argv(self, scenario, port, seconds, connections):
         argv = [self.wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
@@ -158,13 +194,13 @@ class Load:
         argv += [f"http://127.0.0.1:{port}{scenario.path}"]
         return argv + (["--"] + args if args else [])
 
-    def measure(self, scenario, instance, seconds, connections=CONNECTIONS):
+    def measure(self, scenario, instance, seconds, connections=CONNECTIONS, tick=None):
         """One round: CPU microseconds a request and requests a second."""
         argv = self._wrk_argv(scenario, instance.port, seconds, connections)
         pids = instance.pids()
-        before = (cpu_ns(pids), user_system_s(pids), cpu_busy_s(instance.cpus), time.monotonic())
-        text = self._run(argv, seconds + 15)
-        after = (cpu_ns(pids), user_system_s(pids), cpu_busy_s(instance.cpus), time.monotonic())
+        before = _Sample(instance)
+        text = self._run(argv, seconds + 15, tick)
+        cost = _Sample(instance).since(before)
         if not instance.proc.alive():
             raise BenchError(f"{instance.name} died under load")
         line = [x for x in text.splitlines() if x.startswith("@json ")]
@@ -174,21 +210,14 @@ class Load:
         wrong = {k: v for k, v in counted["errors"].items() if v}
         if counted["requests"] == 0:
             wrong["no requests"] = 1
-        cpu_s = (after[0] - before[0]) / 1e9
-        wall_s = after[3] - before[3]
-        requests = max(1, counted["requests"])
-        user = after[1][0] - before[1][0]
-        system = after[1][1] - before[1][1]
-        others_s = max(0.0, (after[2][0] - before[2][0]) - cpu_s)
+        if scenario.workers > 1 and cost["second_share"] < 0.02:
+            wrong["a worker without work"] = 1
         return {
             "requests": counted["requests"],
             "rps": counted["requests"] / (counted["duration_us"] / 1e6),
-            "cpu_us": cpu_s * 1e6 / requests,
-            "user_share": user / (user + system) if user + system > 0 else None,
-            "proxy_load": cpu_s / wall_s,
-            "others_share": others_s / wall_s / len(instance.cpus),
-            "stolen_s": after[2][1] - before[2][1],
+            "cpu_us": cost["cpu_s"] * 1e6 / max(1, counted["requests"]),
             "errors": wrong,
+            **cost,
         }
 
     def request_bytes(self, scenario, port):

@@ -71,7 +71,7 @@ def bars(title, subtitle, unit, groups, digits=1):
                        f'width="{max(1.0, value * scale):.1f}" height="{BAR}" rx="3"/>')
             out.append(f'<text class="ink small{strong}" x="{LEFT + value * scale + 6:.1f}" '
                        f'y="{text_y}">{value:,.{digits}f}'
-                       f'<tspan class="dim">{escape(" " + note if note else "")}</tspan></text>')
+                       f'<tspan class="dim" dx="5">{escape(note)}</tspan></text>')
             y += BAR + GAP
     out.append("</svg>\n")
     return "\n".join(out)

@@ -25,17 +25,16 @@ def header(names):
         [f"/{SHORT[n]}" for n in names]
 
 
-def row_cells(result, name, row, names):
+def row_cells(name, row, names):
     """One proxy in one scenario. The ratios are CPU a request, against each other proxy."""
     if not row["valid"]:
         return [SHORT[name], "NOT VALID: " + "; ".join(row["problems"] or ["no rounds"])[:70]]
-    start = result["start"].get(name, {})
     share = row["user_share"]
     cells = [SHORT[name], number(row["cpu_us"], 2),
              f"{number(row['cpu_us_min'])}-{number(row['cpu_us_max'])}",
              "-" if share is None else f"{share * 100:.0f}%",
              number(row["rps"], 0), latency(row["p50_us"]), latency(row["p99_us"]),
-             latency(row["p999_us"]), number(start.get("loaded_pss_mib"), 1, " MiB")]
+             latency(row["p999_us"]), number(row.get("memory_mib"), 1, " MiB")]
     for other in names:
         value = row["ratios"].get(other)
         cells.append("" if other == name else number(value, 2))
@@ -73,7 +72,7 @@ def target_line(t):
 def _scenario(result, scenario, rows):
     names = columns_of(rows)
     lines = [header(names)]
-    lines += [row_cells(result, n, rows[n], names) for n in ORDER if n in rows]
+    lines += [row_cells(n, rows[n], names) for n in ORDER if n in rows]
     title = f"{scenario.title} ({scenario.name})"
     rate = result.get("latency_rates", {}).get(scenario.name)
     if rate:
