@@ -24,3 +24,8 @@ check_PROGRAMS += tests/unit/loop/test_wheel
 tests_unit_loop_test_wheel_SOURCES = tests/unit/loop/test_wheel.c
 tests_unit_loop_test_wheel_LDADD = $(LOOP_TEST_LDADD)
 TESTS += tests/unit/loop/test_wheel
+
+check_PROGRAMS += tests/unit/loop/test_real
+tests_unit_loop_test_real_SOURCES = tests/unit/loop/test_real.c
+tests_unit_loop_test_real_LDADD = $(LOOP_TEST_LDADD)
+TESTS += tests/unit/loop/test_real
