@@ -29,3 +29,11 @@ check_PROGRAMS += tests/unit/loop/test_real
 tests_unit_loop_test_real_SOURCES = tests/unit/loop/test_real.c
 tests_unit_loop_test_real_LDADD = $(LOOP_TEST_LDADD)
 TESTS += tests/unit/loop/test_real
+
+check_PROGRAMS += tests/unit/loop/test_resolve
+tests_unit_loop_test_resolve_SOURCES = \
+	tests/unit/loop/dns_server.c \
+	tests/unit/loop/dns_server.h \
+	tests/unit/loop/test_resolve.c
+tests_unit_loop_test_resolve_LDADD = $(LOOP_TEST_LDADD)
+TESTS += tests/unit/loop/test_resolve
