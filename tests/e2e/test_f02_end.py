@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Drain, stop, exit codes; start that cannot be."""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from conftest import base
+from harness import Client, answer, fill
+
+
+def test_sigterm_finishes_what_is_in_flight(start, origins):
+    go = threading.Event()
+
+    def play(conn, req):
+        if req.target == b"/slow":
+            go.wait(10)
+        conn.send(answer(b"done"))
+    o = origins(play)
+    gw = start(base(), origin=o.address)
+    idle = gw.client()
+    assert idle.request("GET", "/").status == 200
+    busy = gw.client()
+    busy.send(busy.head("GET", "/slow"))
+    o.wait_requests(2)
+    gw.kill(signal.SIGTERM)
+
+    def refused():
+        try:
+            gw.client(timeout=1).close()
+            return False
+        except OSError:
+            return True
+    gw.until(refused, 5, "the end of accepting")
+    assert idle.at_eof(5), "an idle connection is closed"
+    go.set()
+    m = busy.response()
+    assert m.body == b"done" and m.get("connection") == b"close"
+    assert busy.at_eof(5)
+    assert gw.wait_exit(10) == 0
+    assert [e["status"] for e in gw.access()] == [200, 200], "the log is whole"
+
+
+def test_sigquit_drains_as_well(start, origin):
+    gw = start(base(), origin=origin.address)
+    assert gw.get().status == 200
+    gw.kill(signal.SIGQUIT)
+    assert gw.wait_exit(5) == 0
+
+
+def test_readyz_says_so_while_draining(start, origins):
+    go = threading.Event()
+
+    def play(conn, req):
+        go.wait(10)
+        conn.send(answer(b"done"))
+    o = origins(play)
+    gw = start(base(), origin=o.address)
+    c = gw.client()
+    c.send(c.head("GET", "/"))
+    o.wait_requests(1)
+    assert gw.admin("/readyz").status == 200
+    gw.kill(signal.SIGTERM)
+    gw.until(lambda: gw.admin("/readyz").status == 503, 5, "not ready")
+    assert gw.admin("/healthz").status == 200, "it still lives"
+    go.set()
+    assert c.response().status == 200
+
+
+def test_sigint_stops_at_once(start, origins):
+    o = origins(lambda conn, req: conn.wait_gone(8))
+    gw = start(base(), origin=o.address)
+    c = gw.client()
+    c.send(c.head("GET", "/"))
+    o.wait_requests(1)
+    gw.kill(signal.SIGINT)
+    gw.wait_exit(3)
+    assert not c.rest().startswith(b"HTTP/1.1 200")
+
+
+def test_second_sigterm_does_not_kill(start, origins):
+    go = threading.Event()
+
+    def play(conn, req):
+        go.wait(10)
+        conn.send(answer(b"done"))
+    o = origins(play)
+    gw = start(base(), origin=o.address)
+    c = gw.client()
+    c.send(c.head("GET", "/"))
+    o.wait_requests(1)
+    gw.kill(signal.SIGTERM)
+    gw.kill(signal.SIGTERM)
+    gw.until(lambda: gw.admin("/readyz").status == 503, 5, "not ready")
+    go.set()
+    assert c.response().body == b"done"
+
+
+def run(path, *args, **kw):
+    return subprocess.run([path, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=15, check=False, **kw)
+
+
+def test_port_taken_is_exit_3(gateway_path, tmp_path):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen(1)
+        f = tmp_path / "g.yaml"
+        ports = {"web": s.getsockname()[1]}
+        f.write_text(fill(base(), {"origin": "127.0.0.1:1"}, ports))
+        got = run(gateway_path, "run", "-c", str(f))
+    assert got.returncode == 3
+    assert str(ports["web"]) in got.stderr.decode(), "it says which"
+
+
+def test_bad_file_is_exit_1_with_the_place(gateway_path, tmp_path):
+    f = tmp_path / "g.yaml"
+    f.write_text(fill(base().replace("upstream: origin", "upsteam: origin"),
+                      {"origin": "127.0.0.1:1"}, {}))
+    for sub in ("run", "check"):
+        got = run(gateway_path, sub, "-c", str(f))
+        assert got.returncode == 1
+        text = (got.stderr + got.stdout).decode()
+        assert "g.yaml:" in text and 'did you mean "upstream"?' in text, text
+
+
+def test_good_file_checks(gateway_path, tmp_path):
+    f = tmp_path / "g.yaml"
+    f.write_text(fill(base(), {"origin": "127.0.0.1:1"}, {}))
+    assert run(gateway_path, "check", "-c", str(f)).returncode == 0
+
+
+@pytest.mark.parametrize("args", [["frobnicate"], ["run", "--frobnicate"]])
+def test_usage_is_exit_2(gateway_path, args):
+    assert run(gateway_path, *args).returncode == 2
+
+
+def test_version(gateway_path):
+    got = run(gateway_path, "version")
+    assert got.returncode == 0 and b"0.1" in got.stdout and b"libevent" in got.stdout
+
+
+def test_start_without_descriptors_to_spare(gateway_path, tmp_path):
+    """stdin closed, stdout closed: no socket must take their place unnoticed."""
+    f = tmp_path / "g.yaml"
+    ports = {}
+    f.write_text(fill(base(), {"origin": "127.0.0.1:1"}, ports))
+    pid = os.fork()
+    if pid == 0:
+        os.closerange(0, 3)
+        os.execv(gateway_path, [gateway_path, "run", "-c", str(f)])
+    try:
+        import time
+        end = time.monotonic() + 10
+        while True:
+            try:
+                with Client(ports["web"]) as c:
+                    assert c.request("GET", "/").status == 503
+                break
+            except ConnectionRefusedError:
+                assert time.monotonic() < end
+                time.sleep(0.02)
+    finally:
+        os.kill(pid, signal.SIGINT)
+        os.waitpid(pid, 0)

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Access log, metrics, Proxy-Status and problem+json tell one story."""
+
+import json
+import os
+import re
+import signal
+
+import pytest
+
+from conftest import base
+from harness import Eof, answer, free_port
+
+FIELDS = {"time", "request_id", "listener", "route", "method", "host", "path", "protocol",
+          "status", "reason", "upstream", "server", "attempts", "client_ip", "bytes_in",
+          "bytes_out", "duration_ms", "phases", "user_agent"}
+
+
+def test_access_log_fields(pair):
+    gw, o = pair(routes="- { name: users, prefix: /users, upstream: origin }")
+    with gw.client() as c:
+        c.request("POST", "/users/7?secret=1", [("User-Agent", "t/1"),
+                                                 ("Authorization", "Bearer s3cret")], b"hello")
+    e = gw.wait_access()
+    assert FIELDS <= set(e), FIELDS - set(e)
+    want = {"listener": "web", "route": "users", "method": "POST", "host": "a.test",
+            "path": "/users/7", "status": 200, "upstream": "origin", "server": o.address,
+            "attempts": 1, "client_ip": "127.0.0.1", "user_agent": "t/1", "protocol": "HTTP/1.1"}
+    assert {k: e[k] for k in want} == want
+    assert not e["reason"]
+    assert e["bytes_in"] >= 5 and e["bytes_out"] >= len(b"POST /users/7?secret=1")
+    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", e["time"])
+    assert "s3cret" not in gw.stdout() and "secret=1" not in gw.stdout()
+
+
+def test_phases_add_up(pair):
+    gw, _ = pair(lambda conn, req: conn.drip(answer(b"x" * 50), 0.002))
+    gw.get()
+    e = gw.wait_access()
+    assert set(e["phases"]) <= {"headers", "auth", "queue", "connect", "first_byte", "body"}
+    assert abs(sum(e["phases"].values()) - e["duration_ms"]) <= 1.0, e
+
+
+def test_log_is_json_whatever_the_client_sends(pair):
+    gw, _ = pair()
+    with gw.client() as c:
+        c.send(b'GET /a"b%22%0a HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n')
+        c.rest()
+    with gw.client() as c:
+        c.send(b'GET /x HTTP/1.1\r\nHost: a.test\r\nUser-Agent: "\\\xff\xc3\xa9\t\x80{}\r\n'
+               b"Connection: close\r\n\r\n")
+        assert c.response().status == 200
+    with gw.client() as c:
+        c.send(b"\x00\x01\xff\r\n\r\n")
+        c.rest()
+    gw.until(lambda: len(gw.access()) >= 2, 5, "lines that parse")
+
+
+CASES = ["no_route", "malformed", "path", "uri", "head", "body", "connect", "closed", "rst",
+         "badanswer", "timeout", "ip"]
+
+
+def provoke(gw, what):
+    """-> (answer, reason) of one way to fail."""
+    with gw.client() as c:
+        if what == "no_route":
+            return c.request("GET", "/nowhere"), "no_route"
+        if what == "malformed":
+            c.send("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+            return c.response(), "request_malformed"
+        if what == "path":
+            return c.request("GET", "/o/a%2fb"), "path_refused"
+        if what == "uri":
+            return c.request("GET", "/" + "a" * 9000), "uri_too_long"
+        if what == "head":
+            return c.request("GET", "/o", [("X", "a" * 9000)]), "header_too_large"
+        if what == "body":
+            c.send(c.head("POST", "/o", [("Content-Length", str(1 << 30))]))
+            return c.response("POST"), "body_too_large"
+        target, reason = {"connect": ("/dead", "upstream_connect_failed"),
+                          "closed": ("/o/closed", "upstream_closed"),
+                          "rst": ("/o/rst", "upstream_reset"),
+                          "badanswer": ("/o/bad", "upstream_malformed"),
+                          "timeout": ("/o/timeout", "upstream_timeout"),
+                          "ip": ("/ip", "ip_denied")}[what]
+        return c.request("POST", target, body=b""), reason
+
+
+def misbehave(conn, req):
+    if req.target == b"/o/closed":
+        conn.close()
+    elif req.target == b"/o/rst":
+        conn.rst()
+    elif req.target == b"/o/bad":
+        conn.send(b"NONSENSE\r\n\r\n")
+    elif req.target == b"/o/timeout":
+        conn.wait_gone(8)
+    else:
+        conn.send(answer(b"ok"))
+
+
+@pytest.mark.parametrize("what", CASES)
+def test_one_reason_everywhere(start, origins, what):
+    o = origins(misbehave)
+    gw = start("""
+version: 1
+listeners: { web: { listen: "127.0.0.1:@web@" } }
+upstreams: { u: { servers: ["@origin@"] }, dead: { servers: ["@dead@"] } }
+routes:
+  - { name: o, prefix: /o, upstream: u, timeout: { first_byte: 300ms } }
+  - { name: dead, prefix: /dead, upstream: dead }
+  - { name: ip, prefix: /ip, upstream: u, ip: { deny: [127.0.0.0/8] } }
+admin: { listen: "127.0.0.1:@admin@" }
+workers: 1
+""", origin=o.address, dead="127.0.0.1:%d" % free_port())
+    m, reason = provoke(gw, what)
+    problem = json.loads(m.body)
+    assert m.get("content-type") == b"application/problem+json"
+    assert problem["reason"] == reason and problem["status"] == m.status
+    assert reason in problem["type"]
+    e = gw.wait_access()
+    assert (e["reason"], e["status"], e["request_id"]) == (reason, m.status, problem["request_id"])
+    status = m.get("proxy-status").decode()
+    assert re.match(r"\S+; (error|details)=", status), status
+    gw.until(lambda: gw.metric("weir_requests_total", reason=reason, code=str(m.status)) == 1, 5,
+             "the metric")
+    assert (m.has("retry-after")) == (m.status in (429, 503))
+
+
+def test_head_and_problem(pair):
+    gw, _ = pair()
+    with gw.client() as c:
+        c.send("HEAD /%00 HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        m = c.response("HEAD")
+        assert m.status == 400 and m.has("proxy-status")
+
+
+def test_an_origins_error_is_not_ours(pair):
+    gw, _ = pair(lambda conn, req: conn.send(answer(b"theirs", 503, (), b"Busy")))
+    m = gw.get()
+    assert m.status == 503 and m.body == b"theirs"
+    assert not gw.wait_access()["reason"]
+
+
+def test_metrics_count(pair):
+    gw, o = pair()
+    with gw.client() as c:
+        for _ in range(7):
+            c.request("GET", "/")
+
+        def counted():
+            return gw.metric("weir_requests_total", listener="web", code="200") == 7
+        gw.until(counted, 5, "seven requests")
+        assert gw.metric("weir_connections", listener="web") == 1
+    m = gw.metrics()
+    names = {k.split("{")[0] for k in m}
+    for name in ("weir_request_duration_seconds_bucket", "weir_request_duration_seconds_count",
+                 "weir_request_bytes_total", "weir_response_bytes_total",
+                 "weir_connections_total", "weir_upstream_requests_total",
+                 "weir_upstream_duration_seconds_count", "weir_upstream_connections",
+                 "weir_upstream_connects_total", "weir_config_last_reload_successful",
+                 "weir_config_generation", "weir_log_dropped_total",
+                 "process_resident_memory_bytes", "process_open_fds"):
+        assert name in names, name
+    assert gw.metric("weir_upstream_requests_total", upstream="origin", code="200") == 7
+    assert gw.metric("weir_upstream_connects_total", upstream="origin") == len(o.conns)
+    assert gw.metric("weir_request_duration_seconds_count", listener="web") == 7
+
+
+def test_metrics_text_is_sound(pair):
+    """Every family has HELP and TYPE once, before its samples, and samples are unique."""
+    gw, _ = pair()
+    gw.get()
+    typed, seen = {}, set()
+    for line in gw.admin("/metrics").body.decode().splitlines():
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            assert name not in typed
+            typed[name] = kind
+        elif line and not line.startswith("#"):
+            series, _ = line.rsplit(" ", 1)
+            assert series not in seen, "twice: " + series
+            seen.add(series)
+            name = re.match(r"[\w:]+", series)[0]
+            family = re.sub(r"_(bucket|sum|count)$", "", name)
+            assert name in typed or family in typed, "untyped " + name
+
+
+def test_labels_are_bounded(pair):
+    """What clients choose never becomes a label."""
+    gw, _ = pair()
+    with gw.client() as c:
+        for i in range(200):
+            c.request("M%d" % i, "/p%d" % i, [("X-%d" % i, "v")], host="h%d.test" % i)
+    gw.until(lambda: gw.metric("weir_requests_total") >= 200, 5, "200 requests")
+    series = [k for k in gw.metrics() if k.startswith("weir_requests_total")]
+    assert len(series) < 20, series[:30]
+
+
+def test_admin_pages(pair):
+    gw, _ = pair()
+    assert gw.admin("/healthz").status == 200
+    assert gw.admin("/readyz").status == 200
+    status = gw.admin("/status")
+    assert status.status == 200 and json.loads(status.body) is not None
+    assert gw.admin("/nowhere").status == 404
+    assert gw.admin("/metrics").get("content-type").startswith(b"text/plain")
+    assert gw.get("/metrics").body == b"GET /metrics", "not on the public listener"
+
+
+def test_admin_is_read_only_over_tcp(pair):
+    gw, _ = pair()
+    assert gw.admin("/drain", "POST").status in (403, 404, 405)
+    assert gw.get().status == 200
+
+
+def test_log_never_blocks(start, origin):
+    """stdout is a pipe that nobody reads: service goes on, what is dropped is counted."""
+    r, w = os.pipe()
+    try:
+        gw = start(base(), origin=origin.address, stdout=w)
+        os.close(w)
+        w = -1
+        with gw.client() as c:
+            for i in range(3000):
+                m = c.request("GET", "/%d" % i + "x" * 200)
+                assert m.status == 200
+                if m.get("connection") == b"close":
+                    c.close()
+                    c.__init__(gw.port())
+        gw.until(lambda: gw.metric("weir_log_dropped_total") > 0, 10, "a count of what is lost")
+        assert gw.get().status == 200
+        assert gw.stop(signal.SIGTERM, 40) == 0, "the end does not wait for the reader"
+    finally:
+        os.close(r)
+        if w >= 0:
+            os.close(w)
+
+
+def test_log_file_and_reopen(start, origin, tmp_path):
+    log = tmp_path / "access.log"
+    gw = start(base(more="log: { access: %s }" % log), origin=origin.address)
+    gw.get("/one")
+    gw.until(lambda: log.exists() and "/one" in log.read_text(), 5, "the line")
+    log.rename(tmp_path / "access.log.1")
+    gw.kill(signal.SIGUSR1)
+    gw.until(log.exists, 5, "a new file")
+    gw.get("/two")
+    gw.until(lambda: "/two" in log.read_text(), 5, "the line in the new file")
+
+
+def test_log_off(start, origin):
+    gw = start(base(more="log: { access: off }"), origin=origin.address)
+    gw.get("/one")
+    gw.kill(signal.SIGTERM)
+    gw.wait_exit(10)
+    assert "/one" not in gw.stdout()
+
+
+def test_error_log_is_json(start, origin):
+    gw = start(base(), origin=origin.address)
+    gw.write("nonsense: [")
+    gw.kill(signal.SIGHUP)
+    gw.until(lambda: gw.stderr().strip(), 5, "an error line")
+    for line in gw.stderr().splitlines():
+        assert "level" in json.loads(line)
+
+
+def test_aborted_answers_are_logged_once(pair):
+    def play(conn, req):
+        conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")
+        conn.close()
+    gw, _ = pair(play)
+    with gw.client() as c:
+        c.send(c.head("GET", "/"))
+        with pytest.raises(Eof):
+            c.response()
+    e = gw.wait_access()
+    assert e["status"] == 200 and e["reason"] in ("upstream_closed", "upstream_reset")
+    assert len(gw.access()) == 1
