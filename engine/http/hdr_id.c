@@ -51,7 +51,7 @@ short_word(const char *p, size_t n)
 {
 	if (n >= 4)
 		return (load4(p) | load4(p + n - 4) << 32);
-	return ((FOLD & ~0xffffffu) | (uint64_t)(uint8_t)p[0] | (uint64_t)(uint8_t)p[n / 2] << 8 |
+	return ((FOLD & ~(uint64_t)0xffffff) | (uint64_t)(uint8_t)p[0] | (uint64_t)(uint8_t)p[n / 2] << 8 |
 	    (uint64_t)(uint8_t)p[n - 1] << 16);
 }
 
