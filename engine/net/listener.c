@@ -85,7 +85,8 @@ accept_one(struct listener_socket *l)
 
 	fd = accept4(l->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
-		addr_from_sockaddr(&peer, (const struct sockaddr *)&ss, len);
+		if (!addr_from_sockaddr(&peer, (const struct sockaddr *)&ss, len))
+			peer.len = 0;	/* a client of a Unix socket that has no name */
 		l->on_accept(l->arg, fd, &peer);
 		return (true);
 	}
