@@ -180,7 +180,7 @@ put_node(struct digest *d, const struct node *n)
 	put_u64(d, n->count);
 	if (n->kind == NODE_SCALAR) {
 		put_u64(d, node_scalar_kind(n));
-		put_slice(d, node_text(n));
+		put_slice(d, node_is_null(n) ? SLICE("") : node_text(n));
 		return;
 	}
 	for (uint32_t i = 0; i < n->count; i++) {

@@ -142,7 +142,7 @@ node_eq(const struct node *a, const struct node *b)
 		return (false);
 	if (a->kind == NODE_SCALAR)
 		return (node_scalar_kind(a) == node_scalar_kind(b) &&
-		    slice_eq(node_text(a), node_text(b)));
+		    (node_is_null(a) || slice_eq(node_text(a), node_text(b))));
 	if (a->kind == NODE_MAP)
 		return (node_map_eq(a, b));
 	for (uint32_t i = 0; i < a->count; i++)

@@ -360,23 +360,44 @@ is_plain(struct slice s)
 	return (true);
 }
 
+/*
+ * The character at `s` when YAML would not take it raw in quotes: C1 controls and NEL, line and
+ * paragraph separators, the byte order mark and U+FFFE. 0: it would.
+ */
+static unsigned
+special_at(struct slice s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+
+	if (s.len >= 2 && p[0] == 0xc2 && p[1] < 0xa0)
+		return (p[1]);
+	if (s.len >= 3 && p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9))
+		return (0x2000U | (p[2] & 0x3fU));
+	if (s.len >= 3 && p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf)
+		return (0xfeff);
+	if (s.len >= 3 && p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe)
+		return (0xffc0U | (p[2] & 0x3fU));
+	return (0);
+}
+
 static void
 print_escaped(struct slice s, FILE *out)
 {
-	char buf[512];
-	struct text t;
-
 	while (s.len > 0) {
-		struct slice part = slice_sub(s, 0, 64);
+		unsigned char c = (unsigned char)s.p[0];
+		unsigned special = special_at(s);
 
-		/* A character is not cut in two. */
-		while (part.len < s.len && ((unsigned char)s.p[part.len] & 0xc0) == 0x80 &&
-		    part.len < 70)
-			part.len++;
-		text_init(&t, buf, sizeof(buf));
-		text_json(&t, part);
-		(void)fwrite(t.p, 1, t.len, out);
-		s = slice_skip(s, part.len);
+		if (special != 0)
+			fprintf(out, "\\u%04x", special);
+		else if (c == '"' || c == '\\')
+			fprintf(out, "\\%c", c);
+		else if (c == '\n')
+			fputs("\\n", out);
+		else if (c < 0x20 || c == 0x7f)
+			fprintf(out, "\\x%02x", c);
+		else
+			fputc(c, out);
+		s = slice_skip(s, special == 0 ? 1 : special < 0x800 ? 2 : 3);
 	}
 }
 

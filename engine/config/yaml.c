@@ -284,6 +284,8 @@ has_tag(struct yaml_state *y, const yaml_event_t *e, const yaml_char_t *tag)
 static void
 check_key(struct yaml_state *y, struct node *n)
 {
+	if (n->count > YAML_KEY_BYTES_MAX)
+		stop(y, n->mark, NULL, "a key is longer than 255 bytes");
 	if (n->flags & NODE_QUOTED)
 		return;
 	if (n->count == 0)

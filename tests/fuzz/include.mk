@@ -16,3 +16,9 @@ FUZZ_MAIN =
 else
 FUZZ_MAIN = tests/fuzz/corpus_main.c
 endif
+
+FUZZ_TARGETS += tests/fuzz/fuzz_config
+tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c $(CONFIG_SHAPE) $(FUZZ_MAIN)
+tests_fuzz_fuzz_config_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_config_LDADD = libengine_config.a libengine_mem.a libengine_base.a $(YAML_LIBS) \
+	$(JEMALLOC_LIBS)
