@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "engine/config/load.h"
 #include "tests/unit/config/shape.h"
 
 static const struct schema_row timeout_rows[] = {
@@ -347,3 +348,15 @@ static const struct schema_row root_rows[] = {
 	SCHEMA_ROWS_END,
 };
 struct schema shape_schema = SCHEMA_DEFINE("", struct shape, root_rows);
+
+const struct schema_obj *
+shape_read(struct arena *arena, struct diag *diag, struct slice text)
+{
+	const struct load_text file = { "f", text };
+	const struct schema_reader rd = { .arena = arena, .diag = diag };
+	const struct node *node = load_texts(arena, diag, &shape_schema, &file, 1, NULL, NULL);
+
+	if (node == NULL || slice_find(text, SLICE("password")) >= 0)
+		return (NULL);
+	return (schema_decode(&rd, &shape_schema, node));
+}

@@ -198,6 +198,9 @@ struct shape {
 	const struct node *extra;
 };
 
+/* Reads one text; NULL when it is no YAML, or holds secrets: those may name files. */
+const struct schema_obj *shape_read(struct arena *arena, struct diag *diag, struct slice text);
+
 extern struct schema shape_schema;
 extern struct schema shape_policies_schema;
 
