@@ -9,8 +9,8 @@
 
 /* Equality and digest walk the same rows in the same way: what one ignores, so does the other. */
 
-static bool value_eq(const struct schema_row *row, enum schema_type type, const void *a,
-    const void *b);
+static bool value_eq(
+    const struct schema_row *row, enum schema_type type, const void *a, const void *b);
 
 /* ---- equality ---- */
 
@@ -37,11 +37,12 @@ map_eq(const struct schema_row *row, const struct schema_map *a, const struct sc
 		return (false);
 	for (uint32_t i = 0; i < a->count; i++) {
 		/* Usually in the same order. */
-		int64_t at = slice_eq(a->keys[i], b->keys[i]) ? (int64_t)i
-							      : schema_map_find(b, a->keys[i]);
+		int64_t at = slice_eq(a->keys[i], b->keys[i]) ? (int64_t)i :
+								schema_map_find(b, a->keys[i]);
 
-		if (at < 0 || !value_eq(row, row->elem, (const char *)a->items + i * size,
-				(const char *)b->items + (size_t)at * size))
+		if (at < 0 ||
+		    !value_eq(row, row->elem, (const char *)a->items + i * size,
+			(const char *)b->items + (size_t)at * size))
 			return (false);
 	}
 	return (true);
@@ -142,8 +143,8 @@ struct digest {
 	uint64_t h[2];
 };
 
-static void value_digest(struct digest *d, const struct schema_row *row, enum schema_type type,
-    const void *v);
+static void value_digest(
+    struct digest *d, const struct schema_row *row, enum schema_type type, const void *v);
 
 /* Each piece is hashed under a key made of all pieces before it. */
 static void

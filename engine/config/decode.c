@@ -17,21 +17,23 @@
  * value leaves its default in place and the walk goes on with the next.
  */
 
-enum { SECRET_BYTES_MAX = 1 << 20 };
+enum {
+	SECRET_BYTES_MAX = 1 << 20
+};
 
-
-static bool decode_value(const struct schema_reader *rd, const struct schema_frame *at, const struct schema_row *row,
-    enum schema_type type, const struct node *n, void *value_r);
-static struct schema_obj *decode_object(const struct schema_reader *rd, const struct schema_frame *up, struct schema *schema,
-    const struct node *n);
+static bool decode_value(const struct schema_reader *rd, const struct schema_frame *at,
+    const struct schema_row *row, enum schema_type type, const struct node *n, void *value_r);
+static struct schema_obj *decode_object(const struct schema_reader *rd,
+    const struct schema_frame *up, struct schema *schema, const struct node *n);
 
 /* ---- messages ---- */
 
-static void report(const struct schema_reader *rd, const struct schema_frame *at, struct mark mark, const char *hint, const char *fmt,
-    ...) CC_PRINTF(5, 6);
+static void report(const struct schema_reader *rd, const struct schema_frame *at, struct mark mark,
+    const char *hint, const char *fmt, ...) CC_PRINTF(5, 6);
 
 static void
-report(const struct schema_reader *rd, const struct schema_frame *at, struct mark mark, const char *hint, const char *fmt, ...)
+report(const struct schema_reader *rd, const struct schema_frame *at, struct mark mark,
+    const char *hint, const char *fmt, ...)
 {
 	char message[512];
 	va_list ap;
@@ -45,13 +47,14 @@ report(const struct schema_reader *rd, const struct schema_frame *at, struct mar
 }
 
 static bool
-report_kind(const struct schema_reader *rd, const struct schema_frame *at, const struct node *n, const char *due)
+report_kind(const struct schema_reader *rd, const struct schema_frame *at, const struct node *n,
+    const char *due)
 {
 	const char *subject = schema_subject(rd->arena, at);
 
 	if (node_is_null(n))
-		report(rd, at, n->mark, arena_printf(rd->arena, "%s is due", due), "%s has no value",
-		    subject);
+		report(rd, at, n->mark, arena_printf(rd->arena, "%s is due", due),
+		    "%s has no value", subject);
 	else
 		report(rd, at, n->mark, arena_printf(rd->arena, "%s is due", due), "%s is %s",
 		    subject, node_describe(n));
@@ -61,14 +64,15 @@ report_kind(const struct schema_reader *rd, const struct schema_frame *at, const
 /* ---- secrets ---- */
 
 static bool
-read_secret_file(const struct schema_reader *rd, const struct schema_frame *at, const struct node *n, struct scalar_secret *r)
+read_secret_file(const struct schema_reader *rd, const struct schema_frame *at,
+    const struct node *n, struct scalar_secret *r)
 {
 	const char *why = NULL;
 
 	r->from = SCALAR_SECRET_FILE;
 	r->where = load_resolve(rd->arena, n->mark.file, node_text(n));
-	if (!load_slurp(rd->arena, arena_cstr(rd->arena, r->where), SECRET_BYTES_MAX, &r->value,
-		&why)) {
+	if (!load_slurp(
+		rd->arena, arena_cstr(rd->arena, r->where), SECRET_BYTES_MAX, &r->value, &why)) {
 		report(rd, at, n->mark, NULL, "%s: cannot read \"%.*s\": %s",
 		    schema_subject(rd->arena, at), (int)r->where.len, r->where.p, why);
 		return (false);
@@ -81,10 +85,11 @@ read_secret_file(const struct schema_reader *rd, const struct schema_frame *at, 
 }
 
 static bool
-read_secret_env(const struct schema_reader *rd, const struct schema_frame *at, const struct node *n, struct scalar_secret *r)
+read_secret_env(const struct schema_reader *rd, const struct schema_frame *at, const struct node *n,
+    struct scalar_secret *r)
 {
-	const char *value =
-	    rd->lookup != NULL ? rd->lookup(rd->lookup_arg, n->text) : getenv(n->text);
+	const char *value = rd->lookup != NULL ? rd->lookup(rd->lookup_arg, n->text) :
+						 getenv(n->text);
 
 	r->from = SCALAR_SECRET_ENV;
 	r->where = node_text(n);
@@ -98,7 +103,8 @@ read_secret_env(const struct schema_reader *rd, const struct schema_frame *at, c
 }
 
 static bool
-decode_secret(const struct schema_reader *rd, const struct schema_frame *at, const struct node *n, struct scalar_secret *r)
+decode_secret(const struct schema_reader *rd, const struct schema_frame *at, const struct node *n,
+    struct scalar_secret *r)
 {
 	struct slice key;
 
@@ -123,8 +129,8 @@ decode_secret(const struct schema_reader *rd, const struct schema_frame *at, con
 /* ---- lists and maps ---- */
 
 static bool
-check_count(const struct schema_reader *rd, const struct schema_frame *at, const struct schema_row *row, const struct node *n,
-    uint64_t count)
+check_count(const struct schema_reader *rd, const struct schema_frame *at,
+    const struct schema_row *row, const struct node *n, uint64_t count)
 {
 	uint64_t least = row->min == 0 && (row->flags & SCHEMA_NOT_EMPTY) ? 1 : row->min;
 	bool is_outer = row->type == SCHEMA_LIST || row->type == SCHEMA_MAP;
@@ -148,8 +154,8 @@ check_count(const struct schema_reader *rd, const struct schema_frame *at, const
 }
 
 static bool
-decode_list(const struct schema_reader *rd, const struct schema_frame *at, const struct schema_row *row, const struct node *n,
-    struct schema_list *r)
+decode_list(const struct schema_reader *rd, const struct schema_frame *at,
+    const struct schema_row *row, const struct node *n, struct schema_list *r)
 {
 	bool is_lone = n->kind == NODE_MAP &&
 	    (row->elem == SCHEMA_OBJECT || row->elem == SCHEMA_ANY || row->elem == SCHEMA_SECRET);
@@ -159,25 +165,25 @@ decode_list(const struct schema_reader *rd, const struct schema_frame *at, const
 	bool ok;
 
 	if (n->kind == NODE_SCALAR && !node_is_null(n))
-		return (report_kind(rd, at, n,
-		    arena_printf(rd->arena, "a list such as [%.40s]", n->text)));
+		return (report_kind(
+		    rd, at, n, arena_printf(rd->arena, "a list such as [%.40s]", n->text)));
 	if (n->kind != NODE_LIST && !is_lone)
 		return (report_kind(rd, at, n, "a list"));
 	items = count > 0 ? arena_zalloc(rd->arena, count * size) : NULL;
-	*r = (struct schema_list) { .node = n, .items = items, .count = count };
+	*r = (struct schema_list){ .node = n, .items = items, .count = count };
 	ok = check_count(rd, at, row, n, count);
 	for (uint32_t i = 0; i < count; i++) {
 		struct schema_frame f = { .up = at, .kind = SCHEMA_FRAME_ITEM, .index = i };
 
-		ok &= decode_value(rd, &f, row, row->elem, is_lone ? n : node_item(n, i),
-		    items + i * size);
+		ok &= decode_value(
+		    rd, &f, row, row->elem, is_lone ? n : node_item(n, i), items + i * size);
 	}
 	return (ok);
 }
 
 static bool
-decode_key(const struct schema_reader *rd, const struct schema_frame *at, const struct schema_row *row, const struct node *key,
-    struct slice *r)
+decode_key(const struct schema_reader *rd, const struct schema_frame *at,
+    const struct schema_row *row, const struct node *key, struct slice *r)
 {
 	/* A row's own rules are for its values. */
 	static const struct schema_row plain = { .name = "", .type = SCHEMA_END };
@@ -193,8 +199,8 @@ decode_key(const struct schema_reader *rd, const struct schema_frame *at, const 
 }
 
 static bool
-decode_map(const struct schema_reader *rd, const struct schema_frame *at, const struct schema_row *row, const struct node *n,
-    struct schema_map *r)
+decode_map(const struct schema_reader *rd, const struct schema_frame *at,
+    const struct schema_row *row, const struct node *n, struct schema_map *r)
 {
 	size_t size = schema_value_size(row->elem);
 	const struct node **nodes;
@@ -205,17 +211,17 @@ decode_map(const struct schema_reader *rd, const struct schema_frame *at, const 
 	if (n->kind != NODE_MAP)
 		return (report_kind(rd, at, n, "a map"));
 	ok = check_count(rd, at, row, n, n->count);
-	*r = (struct schema_map) { .count = n->count };
+	*r = (struct schema_map){ .count = n->count };
 	if (n->count == 0)
 		return (ok);
 	nodes = arena_alloc(rd->arena, n->count * sizeof(*nodes));
 	keys = arena_zalloc(rd->arena, n->count * sizeof(*keys));
 	items = arena_zalloc(rd->arena, n->count * size);
-	*r = (struct schema_map) { .nodes = nodes, .keys = keys, .items = items,
-		.count = n->count };
+	*r = (struct schema_map){ .nodes = nodes, .keys = keys, .items = items, .count = n->count };
 	for (uint32_t i = 0; i < n->count; i++) {
-		struct schema_frame f = { .up = at, .kind = SCHEMA_FRAME_ENTRY,
-			.text = node_text(node_key(n, i)) };
+		struct schema_frame f = {
+			.up = at, .kind = SCHEMA_FRAME_ENTRY, .text = node_text(node_key(n, i))
+		};
 
 		nodes[i] = node_value(n, i);
 		ok &= decode_key(rd, &f, row, node_key(n, i), &keys[i]);
@@ -227,8 +233,8 @@ decode_map(const struct schema_reader *rd, const struct schema_frame *at, const 
 /* ---- values ---- */
 
 static bool
-decode_scalar(const struct schema_reader *rd, const struct schema_frame *at, const struct schema_row *row, enum schema_type type,
-    const struct node *n, void *value_r)
+decode_scalar(const struct schema_reader *rd, const struct schema_frame *at,
+    const struct schema_row *row, enum schema_type type, const struct node *n, void *value_r)
 {
 	struct scalar_why why;
 	/* A value that is refused must not be left half written over the default. */
@@ -243,8 +249,8 @@ decode_scalar(const struct schema_reader *rd, const struct schema_frame *at, con
 	if (n->kind != NODE_SCALAR || (node_is_null(n) && type != SCHEMA_TEXT))
 		return (report_kind(rd, at, n, schema_type_due(type)));
 	if (!schema_value_parse(rd->arena, row, type, n, &value, &why)) {
-		report(rd, at, n->mark, why.hint, "%s: %s", schema_subject(rd->arena, at),
-		    why.what);
+		report(
+		    rd, at, n->mark, why.hint, "%s: %s", schema_subject(rd->arena, at), why.what);
 		return (false);
 	}
 	memcpy(value_r, &value, schema_value_size(type));
@@ -252,8 +258,8 @@ decode_scalar(const struct schema_reader *rd, const struct schema_frame *at, con
 }
 
 static bool
-decode_value(const struct schema_reader *rd, const struct schema_frame *at, const struct schema_row *row, enum schema_type type,
-    const struct node *n, void *value_r)
+decode_value(const struct schema_reader *rd, const struct schema_frame *at,
+    const struct schema_row *row, enum schema_type type, const struct node *n, void *value_r)
 {
 	struct schema_obj *obj;
 	size_t errors;
@@ -289,8 +295,8 @@ is_off(const struct schema_row *row, const struct node *n)
 }
 
 static void
-decode_slot(const struct schema_reader *rd, const struct schema_frame *at, const struct schema_state *st, struct schema_obj *obj,
-    unsigned i, const struct node *n)
+decode_slot(const struct schema_reader *rd, const struct schema_frame *at,
+    const struct schema_state *st, struct schema_obj *obj, unsigned i, const struct node *n)
 {
 	const struct schema_row *row = &st->rows[i];
 	void *slot;
@@ -310,8 +316,7 @@ void
 schema_decode_row(const struct schema_reader *rd, const struct schema_state *st,
     struct schema_obj *obj, unsigned i, const struct node *value)
 {
-	struct schema_frame f = { .kind = SCHEMA_FRAME_KEY,
-		.text = slice_str(st->rows[i].name) };
+	struct schema_frame f = { .kind = SCHEMA_FRAME_KEY, .text = slice_str(st->rows[i].name) };
 
 	decode_slot(rd, &f, st, obj, i, value);
 }
@@ -343,7 +348,8 @@ find_row(struct schema_state **st, struct schema_obj *obj, struct slice key, uns
 }
 
 static void
-warn_deprecated(const struct schema_reader *rd, const struct schema_frame *at, const struct schema_row *row, const struct node *key)
+warn_deprecated(const struct schema_reader *rd, const struct schema_frame *at,
+    const struct schema_row *row, const struct node *key)
 {
 	if (row->flags & SCHEMA_DEPRECATED)
 		diag_add(rd->diag, DIAG_WARNING, key->mark, schema_path(rd->arena, at), row->note,
@@ -352,8 +358,8 @@ warn_deprecated(const struct schema_reader *rd, const struct schema_frame *at, c
 
 /* Returns a bit for the row that an unknown key probably meant. */
 static uint64_t
-decode_pair(const struct schema_reader *rd, const struct schema_frame *object, struct schema_state *st, struct schema_obj *obj,
-    uint32_t pair)
+decode_pair(const struct schema_reader *rd, const struct schema_frame *object,
+    struct schema_state *st, struct schema_obj *obj, uint32_t pair)
 {
 	const struct node *key = node_key(object->node, pair);
 	struct schema_frame f = { .up = object, .kind = SCHEMA_FRAME_KEY, .text = node_text(key) };
@@ -375,8 +381,8 @@ set_inline_nodes(const struct schema_state *st, struct schema_obj *obj, const st
 	obj->node = n;
 	for (unsigned i = 0; st->inlines >> i != 0; i++)
 		if (st->inlines & schema_bit(i))
-			set_inline_nodes(schema_state_of(st->rows[i].sub),
-			    schema_inline_at(st, obj, i), n);
+			set_inline_nodes(
+			    schema_state_of(st->rows[i].sub), schema_inline_at(st, obj, i), n);
 }
 
 static bool
@@ -428,8 +434,9 @@ hint_words(struct arena *a, const struct schema_state *st)
 }
 
 static void
-check_group(const struct schema_reader *rd, const struct schema_frame *object, const struct schema_state *st,
-    const struct schema_obj *obj, const struct schema_group *g, uint64_t meant)
+check_group(const struct schema_reader *rd, const struct schema_frame *object,
+    const struct schema_state *st, const struct schema_obj *obj, const struct schema_group *g,
+    uint64_t meant)
 {
 	const char *context = schema_context(rd->arena, object), *first = NULL;
 	char buf[200];
@@ -458,8 +465,8 @@ check_group(const struct schema_reader *rd, const struct schema_frame *object, c
 }
 
 static void
-check_object(const struct schema_reader *rd, const struct schema_frame *object, const struct schema_state *st,
-    const struct schema_obj *obj, uint64_t meant)
+check_object(const struct schema_reader *rd, const struct schema_frame *object,
+    const struct schema_state *st, const struct schema_obj *obj, uint64_t meant)
 {
 	const struct schema *schema = st->schema;
 
@@ -486,14 +493,14 @@ check_object(const struct schema_reader *rd, const struct schema_frame *object, 
 
 /* `balance: hash` where `balance: { hash: ... }` is due. */
 static bool
-report_bare_key(const struct schema_reader *rd, const struct schema_frame *up, const struct schema_state *st, const struct node *n)
+report_bare_key(const struct schema_reader *rd, const struct schema_frame *up,
+    const struct schema_state *st, const struct node *n)
 {
 	int row = schema_row_find(st, node_text(n));
 
 	if (row < 0)
 		return (false);
-	report(rd, up, n->mark,
-	    arena_printf(rd->arena, "write { %s: ... }", st->rows[row].name),
+	report(rd, up, n->mark, arena_printf(rd->arena, "write { %s: ... }", st->rows[row].name),
 	    "%s: \"%s\" needs a value of its own", schema_subject(rd->arena, up),
 	    st->rows[row].name);
 	return (true);
@@ -501,8 +508,8 @@ report_bare_key(const struct schema_reader *rd, const struct schema_frame *up, c
 
 /* A scalar where a map is due: the short form, if this schema has one. */
 static void
-decode_short(const struct schema_reader *rd, const struct schema_frame *up, struct schema_state *st, struct schema_obj *obj,
-    const struct node *n)
+decode_short(const struct schema_reader *rd, const struct schema_frame *up, struct schema_state *st,
+    struct schema_obj *obj, const struct node *n)
 {
 	if (st->scalar < 0)
 		(void)report_kind(rd, up, n, "a map");
@@ -511,11 +518,13 @@ decode_short(const struct schema_reader *rd, const struct schema_frame *up, stru
 }
 
 static struct schema_obj *
-decode_object(const struct schema_reader *rd, const struct schema_frame *up, struct schema *schema, const struct node *n)
+decode_object(const struct schema_reader *rd, const struct schema_frame *up, struct schema *schema,
+    const struct node *n)
 {
 	struct schema_state *st = schema_state_of(schema);
-	struct schema_frame object = { .up = up, .kind = SCHEMA_FRAME_OBJECT, .schema = schema,
-		.node = n };
+	struct schema_frame object = {
+		.up = up, .kind = SCHEMA_FRAME_OBJECT, .schema = schema, .node = n
+	};
 	struct schema_obj *obj = arena_alloc(rd->arena, schema->size);
 	size_t errors = diag_errors(rd->diag);
 	uint64_t meant = 0;

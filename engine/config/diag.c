@@ -12,7 +12,7 @@
 
 enum {
 	LINE_MAX_SHOWN = 120, /* characters of a long line that are shown around the caret */
-	WORD_MAX = 64,	      /* longer words get no suggestion */
+	WORD_MAX = 64,        /* longer words get no suggestion */
 	MESSAGE_MAX = 1024,
 };
 
@@ -106,8 +106,8 @@ diag_add(struct diag *d, enum diag_level level, struct mark mark, const char *pa
 	va_list ap;
 
 	va_start(ap, fmt);
-	add(d, (struct diag_item) { .level = level, .mark = mark, .path = path, .hint = hint },
-	    fmt, ap);
+	add(d, (struct diag_item){ .level = level, .mark = mark, .path = path, .hint = hint }, fmt,
+	    ap);
 	va_end(ap);
 }
 
@@ -117,7 +117,7 @@ diag_error(struct diag *d, struct mark mark, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	add(d, (struct diag_item) { .level = DIAG_ERROR, .mark = mark }, fmt, ap);
+	add(d, (struct diag_item){ .level = DIAG_ERROR, .mark = mark }, fmt, ap);
 	va_end(ap);
 }
 
@@ -127,7 +127,7 @@ diag_warn(struct diag *d, struct mark mark, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	add(d, (struct diag_item) { .level = DIAG_WARNING, .mark = mark }, fmt, ap);
+	add(d, (struct diag_item){ .level = DIAG_WARNING, .mark = mark }, fmt, ap);
 	va_end(ap);
 }
 

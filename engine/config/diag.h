@@ -28,7 +28,9 @@
 struct arena;
 struct diag;
 
-enum { DIAG_MAX = 50 };
+enum {
+	DIAG_MAX = 50
+};
 
 enum diag_level {
 	DIAG_ERROR,

@@ -12,7 +12,9 @@
  * the JSON Schema. Schemas form a tree (prepare() sees to it), so plain recursion ends.
  */
 
-enum { PATH_BYTES = 256 };
+enum {
+	PATH_BYTES = 256
+};
 
 /* Called for each key in the order of the tables; `path` is "routes[].timeout.connect". */
 typedef void (*row_fn)(const struct schema_row *row, const char *path, FILE *out);
@@ -25,9 +27,9 @@ walk(const struct schema_state *outer, struct schema *schema, const char *prefix
 
 	for (unsigned i = 0; i < st->n_rows; i++) {
 		const struct schema_row *row = &st->rows[i];
-		const char *tail = row->type == SCHEMA_LIST ? "[]"
-		    : row->type == SCHEMA_MAP		    ? ".NAME"
-							    : "";
+		const char *tail = row->type == SCHEMA_LIST ? "[]" :
+		    row->type == SCHEMA_MAP                 ? ".NAME" :
+							      "";
 		char path[PATH_BYTES];
 
 		if (row->type == SCHEMA_INLINE) {
@@ -36,8 +38,8 @@ walk(const struct schema_state *outer, struct schema *schema, const char *prefix
 		}
 		if (schema_is_shadowed(outer, st, i))
 			continue;
-		(void)snprintf(path, sizeof(path), "%s%s%s", prefix, *prefix != '\0' ? "." : "",
-		    row->name);
+		(void)snprintf(
+		    path, sizeof(path), "%s%s%s", prefix, *prefix != '\0' ? "." : "", row->name);
 		fn(row, path, out);
 		if (row->sub == NULL)
 			continue;
@@ -185,7 +187,8 @@ print_reference_row(const struct schema_row *row, const char *path, FILE *out)
 void
 schema_print_reference(struct schema *root, FILE *out)
 {
-	fputs("| key | type | default | bounds | meaning |\n| --- | --- | --- | --- | --- |\n", out);
+	fputs(
+	    "| key | type | default | bounds | meaning |\n| --- | --- | --- | --- | --- |\n", out);
 	walk(schema_state_of(root), root, "", print_reference_row, out);
 }
 
@@ -303,8 +306,8 @@ json_type(const struct schema_row *row, enum schema_type type, FILE *out)
 	} else if (type != SCHEMA_LIST) {
 		json_scalar(row, type, out);
 	} else {
-		fputs(row->elem == SCHEMA_OBJECT ? "{\"anyOf\":[{\"type\":\"array\",\"items\":"
-						 : "{\"type\":\"array\",\"items\":",
+		fputs(row->elem == SCHEMA_OBJECT ? "{\"anyOf\":[{\"type\":\"array\",\"items\":" :
+						   "{\"type\":\"array\",\"items\":",
 		    out);
 		json_type(row, row->elem, out);
 		if (row->elem == SCHEMA_OBJECT) {
@@ -344,8 +347,8 @@ json_row(const struct schema_row *row, FILE *out)
 }
 
 static void
-json_rows(const struct schema_state *outer, const struct schema_state *st, bool *is_first,
-    FILE *out)
+json_rows(
+    const struct schema_state *outer, const struct schema_state *st, bool *is_first, FILE *out)
 {
 	for (unsigned i = 0; i < st->n_rows; i++) {
 		if (st->inlines & schema_bit(i)) {

@@ -9,7 +9,10 @@
 #include "engine/config/schema_impl.h"
 #include "engine/mem/arena.h"
 
-enum { PATH_MAX_BYTES = 512, NAMES_MAX = 4 * SCHEMA_ROWS_MAX };
+enum {
+	PATH_MAX_BYTES = 512,
+	NAMES_MAX = 4 * SCHEMA_ROWS_MAX
+};
 
 /* ---- where ---- */
 
@@ -186,12 +189,13 @@ hint_level(struct arena *a, const struct schema_frame *object, struct slice key)
 }
 
 uint64_t
-schema_report_unknown(const struct schema_reader *rd, const struct schema_frame *object,
-    const struct node *key)
+schema_report_unknown(
+    const struct schema_reader *rd, const struct schema_frame *object, const struct node *key)
 {
 	const struct schema_state *st = schema_state_of(object->schema);
-	const struct schema_frame f = { .up = object, .kind = SCHEMA_FRAME_KEY,
-		.text = node_text(key) };
+	const struct schema_frame f = {
+		.up = object, .kind = SCHEMA_FRAME_KEY, .text = node_text(key)
+	};
 	const char *context = schema_context(rd->arena, object), *names[NAMES_MAX];
 	const char *hint = hint_level(rd->arena, object, node_text(key)), *near = NULL;
 	int meant = -1;

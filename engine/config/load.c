@@ -25,7 +25,7 @@ struct load_file {
 	struct load_file *next;
 	const char *name;
 	const struct node *root; /* NULL: not readable as YAML */
-	size_t group;		 /* which of the paths given it came from */
+	size_t group;            /* which of the paths given it came from */
 	bool is_included;
 	dev_t dev;
 	ino_t ino;
@@ -116,8 +116,8 @@ load_resolve(struct arena *arena, const char *from, struct slice path)
 
 	if (slash == NULL || path.len == 0 || path.p[0] == '/')
 		return (path);
-	return (slice_str(arena_printf(arena, "%.*s/" SLICE_FMT, (int)(slash - from), from,
-	    SLICE_ARG(path))));
+	return (slice_str(
+	    arena_printf(arena, "%.*s/" SLICE_FMT, (int)(slash - from), from, SLICE_ARG(path))));
 }
 
 static struct load_file *
@@ -131,7 +131,7 @@ add_text(struct load_state *ld, const char *name, struct slice text)
 	diag_add_source(ld->diag, name, text);
 	ld->total_bytes += text.len;
 	if (ld->total_bytes > YAML_ALL_BYTES_MAX) {
-		diag_error(ld->diag, (struct mark) { .file = name },
+		diag_error(ld->diag, (struct mark){ .file = name },
 		    "all files together are larger than 256MiB");
 		return (f);
 	}
@@ -250,8 +250,8 @@ refuse_nested(struct load_state *ld)
 	for (const struct load_file *f = ld->first; f != NULL; f = f->next) {
 		list = f->is_included ? top_value(f, "include") : NULL;
 		if (list != NULL)
-			diag_error(ld->diag, list[-1].mark,
-			    "an included file cannot include others");
+			diag_error(
+			    ld->diag, list[-1].mark, "an included file cannot include others");
 	}
 }
 
@@ -260,7 +260,7 @@ refuse_nested(struct load_state *ld)
 static void
 add_root(struct load_state *ld, const char *path, size_t group)
 {
-	struct load_file *f = add_file(ld, path, (struct mark) { .file = NULL });
+	struct load_file *f = add_file(ld, path, (struct mark){ .file = NULL });
 
 	if (f == NULL)
 		return;
@@ -275,8 +275,8 @@ add_folder(struct load_state *ld, const char *path, size_t group)
 	size_t count = find_paths(ld, pattern);
 
 	if (count == 0) {
-		diag_error(ld->diag, (struct mark) { .file = path },
-		    "the folder has no *.yaml file");
+		diag_error(
+		    ld->diag, (struct mark){ .file = path }, "the folder has no *.yaml file");
 		return;
 	}
 	/* Including will use glob() again. */
@@ -290,7 +290,8 @@ add_folder(struct load_state *ld, const char *path, size_t group)
 static bool
 is_nearly_stated(const struct load_file *f, const char *key)
 {
-	for (uint32_t i = 0; f->root != NULL && f->root->kind == NODE_MAP && i < f->root->count; i++)
+	for (uint32_t i = 0; f->root != NULL && f->root->kind == NODE_MAP && i < f->root->count;
+	     i++)
 		if (diag_nearest(node_text(node_key(f->root, i)), &key, 1) != NULL)
 			return (true);
 	return (f->root == NULL);
@@ -428,14 +429,14 @@ concat(struct load_state *ld, const struct load_key *k)
 }
 
 static void
-refuse_second(struct load_state *ld, const struct load_key *k, const struct node *again,
-    bool is_same)
+refuse_second(
+    struct load_state *ld, const struct load_key *k, const struct node *again, bool is_same)
 {
 	diag_add(ld->diag, DIAG_ERROR, again[-1].mark, k->key->text,
 	    arena_printf(ld->arena, "it stands already in %s:%u:%u", k->key->mark.file,
 		k->key->mark.line, k->key->mark.col),
-	    "\"%s\" %s", k->key->text, is_same ? "is not the same in all files"
-		    : "may stand in one file only");
+	    "\"%s\" %s", k->key->text,
+	    is_same ? "is not the same in all files" : "may stand in one file only");
 }
 
 static struct node
@@ -443,10 +444,10 @@ merge_key(struct load_state *ld, const struct load_key *k)
 {
 	int i = schema_row_find(ld->schema, node_text(k->key));
 	const struct schema_row *row = i < 0 ? NULL : &ld->schema->rows[i];
-	enum node_kind kind = row == NULL ? NODE_SCALAR
-	    : row->type == SCHEMA_MAP	  ? NODE_MAP
-	    : row->type == SCHEMA_LIST	  ? NODE_LIST
-					  : NODE_SCALAR;
+	enum node_kind kind = row == NULL ? NODE_SCALAR :
+	    row->type == SCHEMA_MAP       ? NODE_MAP :
+	    row->type == SCHEMA_LIST      ? NODE_LIST :
+					    NODE_SCALAR;
 	bool is_mixed = kind == NODE_SCALAR;
 
 	if (k->n_values == 1)
@@ -458,8 +459,8 @@ merge_key(struct load_state *ld, const struct load_key *k)
 	for (size_t v = 1; v < k->n_values; v++)
 		if (row == NULL || !(row->flags & SCHEMA_SAME) ||
 		    !node_eq(k->values[0], k->values[v]))
-			refuse_second(ld, k, k->values[v],
-			    row != NULL && (row->flags & SCHEMA_SAME));
+			refuse_second(
+			    ld, k, k->values[v], row != NULL && (row->flags & SCHEMA_SAME));
 	return (*k->values[0]);
 }
 

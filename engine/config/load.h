@@ -26,7 +26,7 @@ struct schema;
 struct load_options {
 	const char *const *paths; /* files, or folders standing for their *.yaml */
 	size_t n_paths;
-	yaml_lookup_fn lookup;	  /* NULL: the environment */
+	yaml_lookup_fn lookup; /* NULL: the environment */
 	void *lookup_arg;
 };
 

@@ -62,8 +62,9 @@ merge_map(struct arena *a, const struct schema_row *row, struct schema_map *dst,
 	const struct node **nodes = arena_zalloc(a, (room + 1) * sizeof(*nodes));
 	struct slice *keys = arena_zalloc(a, (room + 1) * sizeof(*keys));
 	char *items = arena_zalloc(a, (room + 1) * size);
-	struct schema_map all = { .nodes = nodes, .keys = keys, .items = items,
-		.count = dst->count };
+	struct schema_map all = {
+		.nodes = nodes, .keys = keys, .items = items, .count = dst->count
+	};
 
 	if (dst->count > 0) {
 		memcpy(nodes, dst->nodes, dst->count * sizeof(*nodes));

@@ -46,11 +46,11 @@ enum node_scalar {
 struct node {
 	struct mark mark; /* file, line and column, counted from 1, columns in characters */
 	union {
-		const char *text;	  /* scalar */
+		const char *text;         /* scalar */
 		const struct node *child; /* map, list */
 	};
 	uint32_t count; /* bytes of the scalar, pairs of the map, items of the list */
-	uint8_t kind;	/* enum node_kind */
+	uint8_t kind;   /* enum node_kind */
 	uint8_t flags;
 };
 

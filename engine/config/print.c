@@ -155,8 +155,8 @@ show_word(const struct schema_obj *obj, const struct node *n, FILE *out)
 }
 
 static void
-show_row(const struct schema_state *st, const struct schema_obj *obj, unsigned i, int depth,
-    FILE *out)
+show_row(
+    const struct schema_state *st, const struct schema_obj *obj, unsigned i, int depth, FILE *out)
 {
 	const struct schema_row *row = &st->rows[i];
 	const struct node *n = schema_row_node(st, obj, i);

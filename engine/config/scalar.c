@@ -14,7 +14,7 @@
  * texts quoted in messages are cut: a value may be a megabyte.
  */
 
-#define SHOWN_MAX 60
+#define SHOWN_MAX    60
 #define SHOWN_ARG(s) (int)((s).len > SHOWN_MAX ? SHOWN_MAX : (s).len), (s).len == 0 ? "" : (s).p
 
 static bool refuse(struct scalar_why *why, const char *hint, const char *fmt, ...) CC_PRINTF(3, 4);
@@ -56,8 +56,8 @@ is_alnum(char c)
 
 /* `examples` has the number twice or thrice: "write %.*sms, %.*ss or %.*sm". */
 static bool
-refuse_unit(struct slice s, const char *const examples[3], const char *wants,
-    struct scalar_why *why)
+refuse_unit(
+    struct slice s, const char *const examples[3], const char *wants, struct scalar_why *why)
 {
 	if (!is_all_digits(s) || s.len > 20)
 		return (refuse(why, wants, "\"%.*s\" is not right", SHOWN_ARG(s)));
@@ -163,8 +163,8 @@ scalar_parse_percent(struct slice s, uint64_t *ppm_r, struct scalar_why *why)
 			return (true);
 		}
 	}
-	return (refuse(why, "write a share as in 5% or 0.5%", "\"%.*s\" is not right",
-	    SHOWN_ARG(s)));
+	return (
+	    refuse(why, "write a share as in 5% or 0.5%", "\"%.*s\" is not right", SHOWN_ARG(s)));
 }
 
 bool
@@ -273,19 +273,19 @@ refuse_server(struct slice s, struct scalar_why *why)
 		return (refuse(why, "paths are changed by \"rewrite\" on the route",
 		    "\"%.*s\" carries a path", SHOWN_ARG(s)));
 	if (s.len > 0 && s.p[0] != '[' && addr_parse_ip(s, &ip) && slice_find_byte(s, ':') >= 0)
-		return (refuse(why, "write [ip]:port", "\"%.*s\" is IPv6 without brackets",
-		    SHOWN_ARG(s)));
+		return (refuse(
+		    why, "write [ip]:port", "\"%.*s\" is IPv6 without brackets", SHOWN_ARG(s)));
 	if (addr_parse_ip(s, &ip) || is_dns_name(s))
 		return (refuse(why, wants, "\"%.*s\" has no port", SHOWN_ARG(s)));
 	if (split_port(s, &host, &port) && is_dns_name(host))
-		return (refuse(why, "a port is 1 to 65535", "\"%.*s\" has a wrong port",
-		    SHOWN_ARG(s)));
+		return (
+		    refuse(why, "a port is 1 to 65535", "\"%.*s\" has a wrong port", SHOWN_ARG(s)));
 	return (refuse(why, wants, "\"%.*s\" is not an address", SHOWN_ARG(s)));
 }
 
 bool
-scalar_parse_server(struct slice s, struct arena *a, struct scalar_server *r,
-    struct scalar_why *why)
+scalar_parse_server(
+    struct slice s, struct arena *a, struct scalar_server *r, struct scalar_why *why)
 {
 	struct slice host, port;
 
@@ -349,16 +349,16 @@ static bool
 refuse_host(struct slice s, struct scalar_why *why)
 {
 	if (slice_find(s, SLICE("://")) >= 0 || slice_find_byte(s, '/') >= 0)
-		return (refuse(why, "write the host name alone", "\"%.*s\" is more than a host name",
-		    SHOWN_ARG(s)));
+		return (refuse(why, "write the host name alone",
+		    "\"%.*s\" is more than a host name", SHOWN_ARG(s)));
 	if (slice_find_byte(s, ':') >= 0 && s.len > 0 && s.p[0] != '[')
 		return (refuse(why, "leave the port out: it is ignored in requests",
 		    "\"%.*s\" has a port", SHOWN_ARG(s)));
 	if (slice_find_byte(s, '*') >= 0)
 		return (refuse(why, "a wildcard is the whole first label: *.example.com",
 		    "\"%.*s\" is not a host pattern", SHOWN_ARG(s)));
-	return (refuse(why, "write api.example.com or *.example.com",
-	    "\"%.*s\" is not a host name", SHOWN_ARG(s)));
+	return (refuse(why, "write api.example.com or *.example.com", "\"%.*s\" is not a host name",
+	    SHOWN_ARG(s)));
 }
 
 bool
@@ -433,8 +433,8 @@ scalar_check_method(struct slice s, struct scalar_why *why)
 	char upper[32];
 
 	if (!is_token(s) || s.len >= sizeof(upper))
-		return (refuse(why, "write GET, POST...", "\"%.*s\" is not a method",
-		    SHOWN_ARG(s)));
+		return (
+		    refuse(why, "write GET, POST...", "\"%.*s\" is not a method", SHOWN_ARG(s)));
 	for (size_t i = 0; i < s.len; i++)
 		upper[i] = s.p[i] >= 'a' && s.p[i] <= 'z' ? (char)(s.p[i] - 'a' + 'A') : s.p[i];
 	upper[s.len] = '\0';
@@ -449,8 +449,8 @@ bool
 scalar_check_path(struct slice s, struct scalar_why *why)
 {
 	if (s.len == 0 || s.p[0] != '/')
-		return (refuse(why, "a path begins with \"/\"", "\"%.*s\" is not a path",
-		    SHOWN_ARG(s)));
+		return (refuse(
+		    why, "a path begins with \"/\"", "\"%.*s\" is not a path", SHOWN_ARG(s)));
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 

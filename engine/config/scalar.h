@@ -25,11 +25,11 @@ struct scalar_why {
 };
 
 /* What `auto` and `unlimited` become where a number allows them; `off` becomes 0. */
-#define SCALAR_AUTO	 (UINT64_MAX - 1)
+#define SCALAR_AUTO      (UINT64_MAX - 1)
 #define SCALAR_UNLIMITED UINT64_MAX
 
 /* Percents are in parts per million: 5% is 50000. */
-#define SCALAR_PPM 1000000U
+#define SCALAR_PPM       1000000U
 
 /* 10/s is { 10, 1000 }. */
 struct scalar_rate {
@@ -39,10 +39,10 @@ struct scalar_rate {
 
 /* Where an upstream's server is: an address, a name to look up, or a Unix socket. */
 struct scalar_server {
-	struct slice text;  /* as written */
-	struct slice name;  /* a host name, lower case; empty when `addr` is set */
-	struct addr addr;   /* IP and port, or path */
-	uint16_t port;	    /* of name or IP */
+	struct slice text; /* as written */
+	struct slice name; /* a host name, lower case; empty when `addr` is set */
+	struct addr addr;  /* IP and port, or path */
+	uint16_t port;     /* of name or IP */
 	bool is_name;
 };
 
@@ -78,8 +78,8 @@ bool scalar_parse_percent(struct slice s, uint64_t *ppm_r, struct scalar_why *wh
 bool scalar_parse_int(struct slice s, uint64_t *r, struct scalar_why *why);
 
 /* `a` keeps a lower-case copy when the text has capitals. */
-bool scalar_parse_server(struct slice s, struct arena *a, struct scalar_server *r,
-    struct scalar_why *why);
+bool scalar_parse_server(
+    struct slice s, struct arena *a, struct scalar_server *r, struct scalar_why *why);
 bool scalar_parse_listen(struct slice s, struct scalar_listen *r, struct scalar_why *why);
 bool scalar_parse_cidr(struct slice s, struct cidr *r, struct scalar_why *why);
 /* An exact host name or "*.example.com"; lower case, no dot at the end, no port. */

@@ -153,8 +153,7 @@ schema_row_find(const struct schema_state *st, struct slice key)
 {
 	for (unsigned i = 0; i < st->n_rows; i++)
 		if (st->name_len[i] == key.len && !(st->rows[i].flags & SCHEMA_WORD) &&
-		    !(st->inlines & schema_bit(i)) &&
-		    memcmp(st->rows[i].name, key.p, key.len) == 0)
+		    !(st->inlines & schema_bit(i)) && memcmp(st->rows[i].name, key.p, key.len) == 0)
 			return ((int)i);
 	return (-1);
 }
@@ -188,8 +187,7 @@ schema_slot(const struct schema_state *st, const struct schema_obj *obj, unsigne
 }
 
 void *
-schema_slot_make(const struct schema_state *st, struct arena *a, struct schema_obj *obj,
-    unsigned i)
+schema_slot_make(const struct schema_state *st, struct arena *a, struct schema_obj *obj, unsigned i)
 {
 	void **ext;
 

@@ -6,20 +6,22 @@
 
 #include "engine/config/schema.h"
 
-enum { SCHEMA_ROWS_MAX = 64 }; /* bits of schema_obj.present */
+enum {
+	SCHEMA_ROWS_MAX = 64
+}; /* bits of schema_obj.present */
 
 struct schema_state {
 	unsigned magic;
 #define SCHEMA_STATE_MAGIC 0x5c4e3a03U
 	struct schema *schema;
-	struct arena *arena;	   /* of the defaults; never freed */
-	struct schema_obj *proto;  /* an object of defaults; NULL: not prepared */
+	struct arena *arena;      /* of the defaults; never freed */
+	struct schema_obj *proto; /* an object of defaults; NULL: not prepared */
 	bool is_preparing;
-	unsigned n_own;		   /* rows of the table; those of extensions follow */
+	unsigned n_own; /* rows of the table; those of extensions follow */
 	unsigned n_rows;
-	uint64_t inlines;	   /* bit i: row i is INLINE */
-	uint64_t always;	   /* bit i: row i is OBJECT with ALWAYS */
-	int scalar;		   /* row set by the scalar form, or -1 */
+	uint64_t inlines; /* bit i: row i is INLINE */
+	uint64_t always;  /* bit i: row i is OBJECT with ALWAYS */
+	int scalar;       /* row set by the scalar form, or -1 */
 	uint8_t name_len[SCHEMA_ROWS_MAX];
 	struct schema_row rows[SCHEMA_ROWS_MAX];
 };
@@ -37,8 +39,8 @@ struct schema_frame {
 	const struct schema_frame *up;
 	const struct schema *schema; /* OBJECT */
 	const struct node *node;     /* OBJECT */
-	struct slice text;	     /* KEY, ENTRY */
-	uint32_t index;		     /* ITEM */
+	struct slice text;           /* KEY, ENTRY */
+	uint32_t index;              /* ITEM */
 	enum schema_frame_kind kind;
 };
 
@@ -57,19 +59,19 @@ int schema_row_find(const struct schema_state *st, struct slice key);
 unsigned schema_row_index(const struct schema_state *st, const char *key);
 
 /* Row i of an inlined schema, but the struct around it has a key of that name. */
-bool schema_is_shadowed(const struct schema_state *outer, const struct schema_state *st,
-    unsigned i);
+bool schema_is_shadowed(
+    const struct schema_state *outer, const struct schema_state *st, unsigned i);
 
 /* The typed storage of row i; NULL: an extension that is absent. */
 const void *schema_slot(const struct schema_state *st, const struct schema_obj *obj, unsigned i);
-void *schema_slot_make(const struct schema_state *st, struct arena *a, struct schema_obj *obj,
-    unsigned i);
-struct schema_obj *schema_inline_at(const struct schema_state *st, struct schema_obj *obj,
-    unsigned i);
+void *schema_slot_make(
+    const struct schema_state *st, struct arena *a, struct schema_obj *obj, unsigned i);
+struct schema_obj *schema_inline_at(
+    const struct schema_state *st, struct schema_obj *obj, unsigned i);
 
 /* The node of row i's value, or NULL when it was not written. */
-const struct node *schema_row_node(const struct schema_state *st, const struct schema_obj *obj,
-    unsigned i);
+const struct node *schema_row_node(
+    const struct schema_state *st, const struct schema_obj *obj, unsigned i);
 
 /* ---- values by type (value.c) ---- */
 
@@ -79,10 +81,10 @@ bool schema_value_is_number(enum schema_type type);
 bool schema_value_parse(struct arena *a, const struct schema_row *row, enum schema_type type,
     const struct node *n, void *value_r, struct scalar_why *why);
 /* As the language writes it; texts in quotes where they need them. */
-void schema_value_print(const struct schema_row *row, enum schema_type type, const void *value,
-    FILE *out);
-void schema_number_put(const struct schema_row *row, enum schema_type type, uint64_t v,
-    struct text *t);
+void schema_value_print(
+    const struct schema_row *row, enum schema_type type, const void *value, FILE *out);
+void schema_number_put(
+    const struct schema_row *row, enum schema_type type, uint64_t v, struct text *t);
 const char *schema_type_name(enum schema_type type);
 /* "a time such as 10s" */
 const char *schema_type_due(enum schema_type type);
@@ -104,7 +106,7 @@ const char *schema_subject(struct arena *a, const struct schema_frame *f);
 /* `timeout of route "users"`, "" at the top. */
 const char *schema_context(struct arena *a, const struct schema_frame *object);
 /* Writes the error and returns a bit for the row that was probably meant, or 0. */
-uint64_t schema_report_unknown(const struct schema_reader *rd, const struct schema_frame *object,
-    const struct node *key);
+uint64_t schema_report_unknown(
+    const struct schema_reader *rd, const struct schema_frame *object, const struct node *key);
 
 #endif

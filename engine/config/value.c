@@ -40,8 +40,8 @@ static const struct {
 	    false },
 	[SCHEMA_CIDR] = { "address range", "a range such as 10.0.0.0/8", sizeof(struct cidr),
 	    false },
-	[SCHEMA_SECRET] = { "secret", "a text, { file: } or { env: }",
-	    sizeof(struct scalar_secret), false },
+	[SCHEMA_SECRET] = { "secret", "a text, { file: } or { env: }", sizeof(struct scalar_secret),
+	    false },
 	[SCHEMA_ANY] = { "anything", "a value", sizeof(const struct node *), false },
 	[SCHEMA_OBJECT] = { "map", "a map", sizeof(void *), false },
 	[SCHEMA_LIST] = { "list", "a list", sizeof(struct schema_list), false },
@@ -99,7 +99,8 @@ parse_bool(const struct node *n, bool *r, struct scalar_why *why)
 		return (true);
 	}
 	if (n->flags & NODE_QUOTED)
-		return (refuse(why, "text in quotes is a string", "write true or false without them"));
+		return (
+		    refuse(why, "text in quotes is a string", "write true or false without them"));
 	(void)snprintf(why->what, sizeof(why->what), "\"%.60s\" is a string", n->text);
 	(void)snprintf(why->hint, sizeof(why->hint), "write true or false");
 	return (false);
@@ -181,8 +182,8 @@ check_bounds(const struct schema_row *row, enum schema_type type, struct slice s
 	}
 	(void)snprintf(why->what, sizeof(why->what), "%.*s is too %s", (int)s.len, s.p,
 	    is_low ? "small" : "large");
-	(void)snprintf(why->hint, sizeof(why->hint), "at %s %s", is_low ? "least" : "most",
-	    text_cstr(&t));
+	(void)snprintf(
+	    why->hint, sizeof(why->hint), "at %s %s", is_low ? "least" : "most", text_cstr(&t));
 	return (false);
 }
 
@@ -201,15 +202,15 @@ parse_numeric(const struct schema_row *row, enum schema_type type, const struct 
 	if (type == SCHEMA_INT && (n->flags & NODE_QUOTED) && node_scalar_kind(n) == NODE_STRING)
 		return (refuse(why, "text in quotes is a string", "write the number without them"));
 	if (type == SCHEMA_INT && s.len > 1 && s.p[0] == '0' && is_all_digits(s))
-		return (refuse(why, "a number with a 0 in front is a string",
-		    "write it without the 0"));
+		return (refuse(
+		    why, "a number with a 0 in front is a string", "write it without the 0"));
 	if (!parse_number(row, type, s, r, why)) {
 		near = diag_nearest(s, words, array_len(words));
 		if (near != NULL)
 			(void)snprintf(why->hint, sizeof(why->hint), "did you mean \"%s\"?", near);
 		else if (slice_eq(s, SLICE("0")) && *words[1] != '\0')
-			(void)snprintf(why->hint, sizeof(why->hint),
-			    "write \"unlimited\" for no limit");
+			(void)snprintf(
+			    why->hint, sizeof(why->hint), "write \"unlimited\" for no limit");
 		return (false);
 	}
 	return (check_bounds(row, type, s, *r, why));
@@ -352,8 +353,8 @@ is_plain(struct slice s)
 		bool is_alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
 		    (c >= '0' && c <= '9');
 
-		if (!is_alnum && memchr(i == 0 ? "/_.$^" : "/_.$^-+=~;@%", c,
-				     i == 0 ? 5 : 12) == NULL &&
+		if (!is_alnum &&
+		    memchr(i == 0 ? "/_.$^" : "/_.$^-+=~;@%", c, i == 0 ? 5 : 12) == NULL &&
 		    (c != ':' || i == 0 || i + 1 == s.len || s.p[i + 1] == ' '))
 			return (false);
 	}
@@ -470,8 +471,8 @@ print_enum(const struct schema_row *row, int value, FILE *out)
 }
 
 void
-schema_value_print(const struct schema_row *row, enum schema_type type, const void *value,
-    FILE *out)
+schema_value_print(
+    const struct schema_row *row, enum schema_type type, const void *value, FILE *out)
 {
 	char buf[ADDR_TEXT_MAX];
 	struct text t;

@@ -25,11 +25,11 @@ enum {
 };
 
 struct yaml_frame {
-	size_t first;	   /* on the stack */
-	uint64_t total;	   /* nodes before this one */
+	size_t first;   /* on the stack */
+	uint64_t total; /* nodes before this one */
 	struct mark mark;
-	char *anchor;	   /* or NULL; in the arena */
-	unsigned height;   /* of the highest child */
+	char *anchor;    /* or NULL; in the arena */
+	unsigned height; /* of the highest child */
 	uint8_t kind;
 };
 
@@ -57,7 +57,7 @@ struct yaml_state {
 	unsigned n_anchors;
 	unsigned n_aliases;
 	unsigned n_documents;
-	uint64_t total;	   /* nodes, those behind aliases counted each time */
+	uint64_t total;    /* nodes, those behind aliases counted each time */
 	uint64_t expanded; /* of them behind aliases */
 	uint32_t *slots;   /* duplicate keys: hash table of pair numbers plus one */
 	size_t n_slots;
@@ -74,8 +74,8 @@ struct yaml_state {
 static struct mark
 mark_of(const struct yaml_state *y, const yaml_mark_t *m)
 {
-	return ((struct mark) { .file = y->name, .line = (uint32_t)(m->line + 1),
-	    .col = (uint32_t)(m->column + 1) });
+	return ((struct mark){
+	    .file = y->name, .line = (uint32_t)(m->line + 1), .col = (uint32_t)(m->column + 1) });
 }
 
 /* An error after which the rest of the file makes no sense. */
@@ -229,8 +229,8 @@ raise_height(struct yaml_state *y, unsigned height)
 }
 
 static void
-add_anchor(struct yaml_state *y, const char *name, const struct node *n, uint64_t total,
-    unsigned height)
+add_anchor(
+    struct yaml_state *y, const char *name, const struct node *n, uint64_t total, unsigned height)
 {
 	if (y->n_anchors == ANCHORS_MAX) {
 		stop(y, n->mark, NULL, "too many anchors, at most 1000 are taken");
@@ -238,8 +238,9 @@ add_anchor(struct yaml_state *y, const char *name, const struct node *n, uint64_
 	}
 	if (y->anchors == NULL)
 		y->anchors = arena_alloc(y->arena, ANCHORS_MAX * sizeof(*y->anchors));
-	y->anchors[y->n_anchors++] = (struct yaml_anchor) { .name = name, .node = *n,
-		.total = total, .height = height };
+	y->anchors[y->n_anchors++] = (struct yaml_anchor){
+		.name = name, .node = *n, .total = total, .height = height
+	};
 }
 
 static void
@@ -255,8 +256,8 @@ on_alias(struct yaml_state *y, const yaml_event_t *e)
 	if (is_key_next(y)) {
 		stop(y, mark, NULL, "an alias cannot be a key");
 	} else if (a == NULL) {
-		diag_error(y->diag, mark, "the alias \"*%s\" has no anchor \"&%s\" before it", name,
-		    name);
+		diag_error(
+		    y->diag, mark, "the alias \"*%s\" has no anchor \"&%s\" before it", name, name);
 		y->is_stopped = true;
 	} else if (++y->n_aliases > YAML_ALIASES_MAX) {
 		stop(y, mark, NULL, "too many aliases, at most 1000 are taken");
@@ -319,9 +320,8 @@ on_scalar(struct yaml_state *y, const yaml_event_t *e)
 		check_key(y, &n);
 	push(y, &n);
 	if (e->data.scalar.anchor != NULL)
-		add_anchor(y,
-		    arena_cstr(y->arena, slice_str((const char *)e->data.scalar.anchor)), &n, 1,
-		    0);
+		add_anchor(y, arena_cstr(y->arena, slice_str((const char *)e->data.scalar.anchor)),
+		    &n, 1, 0);
 }
 
 static void
@@ -332,8 +332,8 @@ on_start(struct yaml_state *y, const yaml_event_t *e, enum node_kind kind,
 
 	(void)has_tag(y, e, tag);
 	if (is_key_next(y)) {
-		stop(y, mark, kind == NODE_MAP ? "a variable in { } or [ ] needs quotes: \"${NAME}\""
-					       : NULL,
+		stop(y, mark,
+		    kind == NODE_MAP ? "a variable in { } or [ ] needs quotes: \"${NAME}\"" : NULL,
 		    "a key must be a text, not a map or a list");
 		return;
 	}
@@ -341,10 +341,12 @@ on_start(struct yaml_state *y, const yaml_event_t *e, enum node_kind kind,
 		stop(y, mark, NULL, "nested too deep, at most 32 levels");
 		return;
 	}
-	y->frames[y->depth++] = (struct yaml_frame) { .first = y->stack_len, .total = y->total,
-		.mark = mark, .kind = (uint8_t)kind,
-		.anchor = anchor != NULL
-		    ? arena_cstr(y->arena, slice_str((const char *)anchor)) : NULL };
+	y->frames[y->depth++] = (struct yaml_frame){ .first = y->stack_len,
+		.total = y->total,
+		.mark = mark,
+		.kind = (uint8_t)kind,
+		.anchor = anchor != NULL ? arena_cstr(y->arena, slice_str((const char *)anchor)) :
+					   NULL };
 }
 
 /* ---- duplicate keys ---- */
@@ -404,8 +406,8 @@ drop_duplicates(struct yaml_state *y, struct node *pairs, size_t n)
 		clear_slots(y, n);
 	for (size_t i = 0; i < n; i++) {
 		const struct node *key = &pairs[2 * i];
-		size_t at = is_hashed ? find_hashed(y, pairs, kept, key)
-				      : find_linear(pairs, kept, key);
+		size_t at = is_hashed ? find_hashed(y, pairs, kept, key) :
+					find_linear(pairs, kept, key);
 
 		if (at != kept) {
 			report_duplicate(y, key, &pairs[2 * at]);
@@ -457,7 +459,8 @@ struct yaml_problem {
 static const struct yaml_problem problems[] = {
 	{ "mapping values are not allowed", "\": \" is not allowed here",
 	    "check the indentation, or put the value in quotes" },
-	{ "did not find expected key", "a key is due here", "check the indentation and the quotes" },
+	{ "did not find expected key", "a key is due here",
+	    "check the indentation and the quotes" },
 	{ "did not find expected '-'", "\"- \" is due here", "check the indentation" },
 	{ "did not find expected ',' or ']'", "\",\" or \"]\" is due here", NULL },
 	{ "did not find expected ',' or '}'", "\",\" or \"}\" is due here", NULL },
@@ -537,8 +540,8 @@ report_syntax(struct yaml_state *y)
 {
 	const yaml_parser_t *p = &y->parser;
 	const char *problem = p->problem != NULL ? p->problem : "unknown";
-	struct mark mark = p->error == YAML_READER_ERROR ? mark_at(y, p->problem_offset)
-							 : mark_of(y, &p->problem_mark);
+	struct mark mark = p->error == YAML_READER_ERROR ? mark_at(y, p->problem_offset) :
+							   mark_of(y, &p->problem_mark);
 	size_t at = offset_of(y, p->problem_mark.index);
 	const char *hint;
 
@@ -592,8 +595,8 @@ on_event(struct yaml_state *y, const yaml_event_t *e)
 		on_start(y, e, NODE_MAP, e->data.mapping_start.anchor, e->data.mapping_start.tag);
 		break;
 	case YAML_SEQUENCE_START_EVENT:
-		on_start(y, e, NODE_LIST, e->data.sequence_start.anchor,
-		    e->data.sequence_start.tag);
+		on_start(
+		    y, e, NODE_LIST, e->data.sequence_start.anchor, e->data.sequence_start.tag);
 		break;
 	case YAML_MAPPING_END_EVENT:
 	case YAML_SEQUENCE_END_EVENT:
@@ -662,8 +665,9 @@ yaml_read(struct arena *arena, struct diag *diag, const char *name, struct slice
 
 	y->lookup = lookup;
 	y->lookup_arg = lookup_arg;
-	y->root = (struct node) { .kind = NODE_SCALAR, .text = "",
-		.mark = { .file = name, .line = 1, .col = 1 } };
+	y->root = (struct node){
+		.kind = NODE_SCALAR, .text = "", .mark = { .file = name, .line = 1, .col = 1 }
+	};
 	if (text.len > YAML_FILE_BYTES_MAX) {
 		diag_error(diag, y->root.mark, "the file is larger than 64MiB");
 		return (NULL);
@@ -672,8 +676,8 @@ yaml_read(struct arena *arena, struct diag *diag, const char *name, struct slice
 	if (!y->has_parser)
 		mem_failed(sizeof(y->parser));
 	yaml_parser_set_encoding(&y->parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&y->parser,
-	    (const unsigned char *)(text.len > 0 ? text.p : ""), text.len);
+	yaml_parser_set_input_string(
+	    &y->parser, (const unsigned char *)(text.len > 0 ? text.p : ""), text.len);
 	read_events(y);
 	on_reset(y);
 	if (y->is_stopped)

@@ -20,11 +20,11 @@ struct diag;
 
 enum {
 	YAML_DEPTH_MAX = 32,
-	YAML_KEY_BYTES_MAX = 255,	    /* so that it is always a simple key */
-	YAML_ALIASES_MAX = 1000,	    /* in one file */
-	YAML_EXPANDED_MAX = 100000,	    /* nodes that aliases stand for, in one file */
+	YAML_KEY_BYTES_MAX = 255,   /* so that it is always a simple key */
+	YAML_ALIASES_MAX = 1000,    /* in one file */
+	YAML_EXPANDED_MAX = 100000, /* nodes that aliases stand for, in one file */
 	YAML_FILE_BYTES_MAX = 64 << 20,
-	YAML_ALL_BYTES_MAX = 256 << 20,	    /* of all files of one configuration */
+	YAML_ALL_BYTES_MAX = 256 << 20, /* of all files of one configuration */
 };
 
 /*

@@ -16,7 +16,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct arena *arena = arena_new("fuzz");
 	struct diag *diag = diag_new(arena);
-	const struct schema_obj *a = shape_read(arena, diag, slice_of((const char *)data, size)), *b;
+	const struct schema_obj *a = shape_read(arena, diag, slice_of((const char *)data, size)),
+				*b;
 	char *out = NULL;
 	FILE *f = open_memstream(&out, &size);
 

@@ -50,10 +50,10 @@ static const struct schema_row edit_rows[] = {
 	    .help = "taken away"),
 	SCHEMA_ROWS_END,
 };
-static struct schema request_edit_schema =
-    SCHEMA_DEFINE("request_headers", struct shape_edit, edit_rows);
-static struct schema response_edit_schema =
-    SCHEMA_DEFINE("response_headers", struct shape_edit, edit_rows);
+static struct schema request_edit_schema = SCHEMA_DEFINE(
+    "request_headers", struct shape_edit, edit_rows);
+static struct schema response_edit_schema = SCHEMA_DEFINE(
+    "response_headers", struct shape_edit, edit_rows);
 
 static const struct schema_row ip_rows[] = {
 	SCHEMA_ROW("allow", LIST, struct shape_ip, allow, .elem = SCHEMA_CIDR,
@@ -80,8 +80,7 @@ static const struct schema_group rewrite_groups[] = {
 static struct schema rewrite_schema = SCHEMA_DEFINE("rewrite", struct shape_rewrite, rewrite_rows,
     .groups = rewrite_groups, .is_alternative = true);
 
-static const struct schema_enum key_words[] = { { "client_ip", SHAPE_BY_CLIENT_IP },
-	{ NULL, 0 } };
+static const struct schema_enum key_words[] = { { "client_ip", SHAPE_BY_CLIENT_IP }, { NULL, 0 } };
 static const struct schema_row key_rows[] = {
 	SCHEMA_ROW("word", ENUM, struct shape_key, word, .names = key_words, .flags = SCHEMA_WORD),
 	SCHEMA_ROW("header", HEADER_NAME, struct shape_key, header, .help = "a request header"),
@@ -106,8 +105,8 @@ static const struct schema_row rate_limit_rows[] = {
 	    .help = "count in Redis"),
 	SCHEMA_ROWS_END,
 };
-static struct schema rate_limit_schema =
-    SCHEMA_DEFINE("rate_limit", struct shape_rate_limit, rate_limit_rows);
+static struct schema rate_limit_schema = SCHEMA_DEFINE(
+    "rate_limit", struct shape_rate_limit, rate_limit_rows);
 
 static const struct schema_row policies_rows[] = {
 	SCHEMA_ROW("timeout", OBJECT, struct shape_policies, timeout, .sub = &timeout_schema,
@@ -128,8 +127,8 @@ static const struct schema_row policies_rows[] = {
 	    .flags = SCHEMA_UNLIMITED, .min = 1, .help = "the largest request body"),
 	SCHEMA_ROWS_END,
 };
-struct schema shape_policies_schema =
-    SCHEMA_DEFINE("policies", struct shape_policies, policies_rows);
+struct schema shape_policies_schema = SCHEMA_DEFINE(
+    "policies", struct shape_policies, policies_rows);
 
 static const struct schema_row match_rows[] = {
 	SCHEMA_ROW("exact", STRING, struct shape_match, exact, .help = "the whole value"),
@@ -145,8 +144,8 @@ static const struct schema_group match_groups[] = {
 static struct schema match_schema = SCHEMA_DEFINE("match", struct shape_match, match_rows,
     .groups = match_groups, .scalar = "exact", .is_alternative = true);
 
-static const struct schema_enum redirect_codes[] = { { "301", 301 }, { "302", 302 },
-	{ "303", 303 }, { "307", 307 }, { "308", 308 }, { NULL, 0 } };
+static const struct schema_enum redirect_codes[] = { { "301", 301 }, { "302", 302 }, { "303", 303 },
+	{ "307", 307 }, { "308", 308 }, { NULL, 0 } };
 static const struct schema_row redirect_rows[] = {
 	SCHEMA_ROW("to", STRING, struct shape_redirect, to,
 	    .flags = SCHEMA_REQUIRED | SCHEMA_NOT_EMPTY, .help = "a path or a URL"),
@@ -154,8 +153,8 @@ static const struct schema_row redirect_rows[] = {
 	    .def = "308", .help = "the status sent"),
 	SCHEMA_ROWS_END,
 };
-static struct schema redirect_schema =
-    SCHEMA_DEFINE("redirect", struct shape_redirect, redirect_rows, .is_alternative = true);
+static struct schema redirect_schema = SCHEMA_DEFINE(
+    "redirect", struct shape_redirect, redirect_rows, .is_alternative = true);
 
 static const struct schema_row respond_rows[] = {
 	SCHEMA_ROW("status", INT, struct shape_respond, status, .def = "200", .min = 200,
@@ -176,8 +175,8 @@ static struct schema respond_schema = SCHEMA_DEFINE("respond", struct shape_resp
 static const struct schema_row mirror_rows[] = {
 	SCHEMA_ROW("upstream", REF, struct shape_mirror, upstream, .flags = SCHEMA_REQUIRED,
 	    .help = "who gets the copy"),
-	SCHEMA_ROW("share", PERCENT, struct shape_mirror, share_ppm, .def = "100%",
-	    .max = 1000000, .help = "how many of the requests"),
+	SCHEMA_ROW("share", PERCENT, struct shape_mirror, share_ppm, .def = "100%", .max = 1000000,
+	    .help = "how many of the requests"),
 	SCHEMA_ROWS_END,
 };
 static struct schema mirror_schema = SCHEMA_DEFINE("mirror", struct shape_mirror, mirror_rows);
@@ -208,8 +207,7 @@ static const struct schema_row route_rows[] = {
 	    .help = "a copy for another upstream"),
 	SCHEMA_ROW("strip_prefix", BOOL, struct shape_route, strip_prefix, .def = "false",
 	    .needs = "prefix", .help = "take the prefix off"),
-	SCHEMA_ROW("policies", INLINE, struct shape_route, policies,
-	    .sub = &shape_policies_schema),
+	SCHEMA_ROW("policies", INLINE, struct shape_route, policies, .sub = &shape_policies_schema),
 	SCHEMA_ROWS_END,
 };
 static const struct schema_group route_groups[] = {
@@ -217,8 +215,8 @@ static const struct schema_group route_groups[] = {
 	{ .keys = { "upstream", "split", "redirect", "respond" }, .is_due = true },
 	{ .keys = { NULL } },
 };
-static struct schema route_schema = SCHEMA_DEFINE("route", struct shape_route, route_rows,
-    .groups = route_groups, .name = "name");
+static struct schema route_schema = SCHEMA_DEFINE(
+    "route", struct shape_route, route_rows, .groups = route_groups, .name = "name");
 
 static const struct schema_row server_rows[] = {
 	SCHEMA_ROW("address", SERVER, struct shape_server, address, .flags = SCHEMA_REQUIRED,
@@ -229,13 +227,13 @@ static const struct schema_row server_rows[] = {
 	    .elem = SCHEMA_STRING, .help = "for subsets"),
 	SCHEMA_ROWS_END,
 };
-static struct schema server_schema =
-    SCHEMA_DEFINE("server", struct shape_server, server_rows, .scalar = "address");
+static struct schema server_schema = SCHEMA_DEFINE(
+    "server", struct shape_server, server_rows, .scalar = "address");
 
 static const struct schema_enum hash_words[] = { { "client_ip", SHAPE_HASH }, { NULL, 0 } };
 static const struct schema_row hash_rows[] = {
-	SCHEMA_ROW("word", ENUM, struct shape_hash, word, .names = hash_words,
-	    .flags = SCHEMA_WORD),
+	SCHEMA_ROW(
+	    "word", ENUM, struct shape_hash, word, .names = hash_words, .flags = SCHEMA_WORD),
 	SCHEMA_ROW("header", HEADER_NAME, struct shape_hash, header, .help = "a request header"),
 	SCHEMA_ROW("cookie", STRING, struct shape_hash, cookie, .help = "a cookie"),
 	SCHEMA_ROWS_END,
@@ -293,8 +291,8 @@ static const struct schema_row upstream_rows[] = {
 	    .help = "TLS to the servers"),
 	SCHEMA_ROWS_END,
 };
-static struct schema upstream_schema =
-    SCHEMA_DEFINE("upstream", struct shape_upstream, upstream_rows);
+static struct schema upstream_schema = SCHEMA_DEFINE(
+    "upstream", struct shape_upstream, upstream_rows);
 
 static const struct schema_row min_rate_rows[] = {
 	SCHEMA_ROW("rate", BYTE_RATE, struct shape_min_rate, rate, .def = "240B/s",
@@ -303,8 +301,8 @@ static const struct schema_row min_rate_rows[] = {
 	    .help = "not counted at the start"),
 	SCHEMA_ROWS_END,
 };
-static struct schema min_rate_schema =
-    SCHEMA_DEFINE("min_rate", struct shape_min_rate, min_rate_rows);
+static struct schema min_rate_schema = SCHEMA_DEFINE(
+    "min_rate", struct shape_min_rate, min_rate_rows);
 
 static const struct schema_row listener_rows[] = {
 	SCHEMA_ROW("listen", LISTEN, struct shape_listener, listen, .flags = SCHEMA_REQUIRED,
@@ -313,26 +311,26 @@ static const struct schema_row listener_rows[] = {
 	    .elem = SCHEMA_CIDR, .help = "whose X-Forwarded-For is believed"),
 	SCHEMA_ROW("min_rate", OBJECT, struct shape_listener, min_rate, .sub = &min_rate_schema,
 	    .flags = SCHEMA_ALWAYS, .help = "how slow a client may be"),
-	SCHEMA_ROW("policies", INLINE, struct shape_listener, policies,
-	    .sub = &shape_policies_schema),
+	SCHEMA_ROW(
+	    "policies", INLINE, struct shape_listener, policies, .sub = &shape_policies_schema),
 	SCHEMA_ROWS_END,
 };
-static struct schema listener_schema =
-    SCHEMA_DEFINE("listener", struct shape_listener, listener_rows);
+static struct schema listener_schema = SCHEMA_DEFINE(
+    "listener", struct shape_listener, listener_rows);
 
 static const struct schema_row defaults_rows[] = {
-	SCHEMA_ROW("policies", INLINE, struct shape_defaults, policies,
-	    .sub = &shape_policies_schema),
+	SCHEMA_ROW(
+	    "policies", INLINE, struct shape_defaults, policies, .sub = &shape_policies_schema),
 	SCHEMA_ROWS_END,
 };
-static struct schema defaults_schema =
-    SCHEMA_DEFINE("defaults", struct shape_defaults, defaults_rows);
+static struct schema defaults_schema = SCHEMA_DEFINE(
+    "defaults", struct shape_defaults, defaults_rows);
 
 static const struct schema_row root_rows[] = {
 	SCHEMA_ROW("version", INT, struct shape, version, .min = 1, .max = 1,
 	    .flags = SCHEMA_SAME | SCHEMA_PER_ROOT, .help = "of this language"),
-	SCHEMA_ROW("include", LIST, struct shape, include, .elem = SCHEMA_STRING,
-	    .help = "more files"),
+	SCHEMA_ROW(
+	    "include", LIST, struct shape, include, .elem = SCHEMA_STRING, .help = "more files"),
 	SCHEMA_ROW("listeners", MAP, struct shape, listeners, .key = SCHEMA_NAME,
 	    .elem = SCHEMA_OBJECT, .sub = &listener_schema, .help = "where clients come in"),
 	SCHEMA_ROW("upstreams", MAP, struct shape, upstreams, .key = SCHEMA_NAME,

@@ -46,7 +46,10 @@ struct shape_rewrite {
 	struct slice with;
 };
 
-enum shape_by { SHAPE_BY_CLIENT_IP, SHAPE_BY_CLAIM };
+enum shape_by {
+	SHAPE_BY_CLIENT_IP,
+	SHAPE_BY_CLAIM
+};
 
 struct shape_key {
 	struct schema_obj obj;
@@ -130,7 +133,12 @@ struct shape_server {
 	struct schema_map labels;
 };
 
-enum shape_policy { SHAPE_LEAST_REQUEST, SHAPE_ROUND_ROBIN, SHAPE_RANDOM, SHAPE_HASH };
+enum shape_policy {
+	SHAPE_LEAST_REQUEST,
+	SHAPE_ROUND_ROBIN,
+	SHAPE_RANDOM,
+	SHAPE_HASH
+};
 
 struct shape_hash {
 	struct schema_obj obj;

@@ -25,10 +25,10 @@ test_distance(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		assert_int_equal(diag_distance(slice_str(rows[i].a), slice_str(rows[i].b)),
-		    rows[i].d);
-		assert_int_equal(diag_distance(slice_str(rows[i].b), slice_str(rows[i].a)),
-		    rows[i].d);
+		assert_int_equal(
+		    diag_distance(slice_str(rows[i].a), slice_str(rows[i].b)), rows[i].d);
+		assert_int_equal(
+		    diag_distance(slice_str(rows[i].b), slice_str(rows[i].a)), rows[i].d);
 	}
 }
 
@@ -71,15 +71,16 @@ test_order(void **state)
 	(void)state;
 	diag_add_source(d, b, SLICE("one\ntwo"));
 	diag_add_source(d, a, SLICE("x\n"));
-	diag_error(d, (struct mark) { a, 1, 1 }, "third");
-	diag_error(d, (struct mark) { b, 2, 3 }, "second");
-	diag_warn(d, (struct mark) { b, 2, 1 }, "%s", "first");
+	diag_error(d, (struct mark){ a, 1, 1 }, "third");
+	diag_error(d, (struct mark){ b, 2, 3 }, "second");
+	diag_warn(d, (struct mark){ b, 2, 1 }, "%s", "first");
 	diag_error(d, MARK_NONE, "before all");
 	text = printed(d, diag_print);
-	assert_string_equal(text, "error: before all\n"
-				  "b.yaml:2:1: warning: first\n    2 | two\n      | ^\n"
-				  "b.yaml:2:3: error: second\n    2 | two\n      |   ^\n"
-				  "a.yaml:1:1: error: third\n    1 | x\n      | ^\n");
+	assert_string_equal(text,
+	    "error: before all\n"
+	    "b.yaml:2:1: warning: first\n    2 | two\n      | ^\n"
+	    "b.yaml:2:3: error: second\n    2 | two\n      |   ^\n"
+	    "a.yaml:1:1: error: third\n    1 | x\n      | ^\n");
 	assert_int_equal(diag_errors(d), 3);
 	assert_int_equal(diag_warnings(d), 1);
 	free(text);
@@ -95,8 +96,8 @@ test_cap(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 2 * DIAG_MAX; i++) {
-		diag_error(d, (struct mark) { "f", i + 1, 1 }, "e");
-		diag_warn(d, (struct mark) { "f", i + 1, 1 }, "w");
+		diag_error(d, (struct mark){ "f", i + 1, 1 }, "e");
+		diag_warn(d, (struct mark){ "f", i + 1, 1 }, "w");
 	}
 	assert_int_equal(diag_errors(d), 2 * DIAG_MAX);
 	assert_int_equal(diag_count(d), 2 * DIAG_MAX);
@@ -116,14 +117,16 @@ test_json(void **state)
 	(void)state;
 	assert_string_equal(text, "[]\n");
 	free(text);
-	diag_add(d, DIAG_ERROR, (struct mark) { "a\"b", 2, 3 }, "routes[0].x", "so", "bad \"%s\"", "q");
+	diag_add(
+	    d, DIAG_ERROR, (struct mark){ "a\"b", 2, 3 }, "routes[0].x", "so", "bad \"%s\"", "q");
 	diag_warn(d, MARK_NONE, "w");
 	text = printed(d, diag_print_json);
 	assert_non_null(strstr(text,
 	    "{\"file\":\"a\\\"b\",\"line\":2,\"column\":3,\"level\":\"error\","
 	    "\"path\":\"routes[0].x\",\"message\":\"bad \\\"q\\\"\",\"hint\":\"so\"}"));
-	assert_non_null(strstr(text, "{\"file\":null,\"line\":0,\"column\":0,\"level\":\"warning\","
-				     "\"path\":\"\",\"message\":\"w\",\"hint\":null}"));
+	assert_non_null(strstr(text,
+	    "{\"file\":null,\"line\":0,\"column\":0,\"level\":\"warning\","
+	    "\"path\":\"\",\"message\":\"w\",\"hint\":null}"));
 	free(text);
 	arena_free(&arena);
 }

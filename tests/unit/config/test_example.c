@@ -95,7 +95,8 @@ test_readme_is_this(void **state)
 	bool is_c = false;
 
 	(void)state;
-	for (line = strtok_r(readme, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+	for (line = strtok_r(readme, "\n", &save); line != NULL;
+	     line = strtok_r(NULL, "\n", &save)) {
 		if (strncmp(line, "```", 3) == 0) {
 			is_c = strcmp(line, "```c") == 0;
 			continue;

@@ -74,7 +74,8 @@ test_numbers(void **state)
 static void
 test_rate(void **state)
 {
-	static const char *const wrong[] = { "10", "10/", "/s", "10/x", "10 /s", "-1/s", "10/ss", "" };
+	static const char *const wrong[] = { "10", "10/", "/s", "10/x", "10 /s", "-1/s", "10/ss",
+		"" };
 	struct scalar_why why;
 	struct scalar_rate r;
 
@@ -149,7 +150,8 @@ test_host(void **state)
 	assert_false(scalar_parse_host(SLICE("*."), a, &r, &why));
 	assert_false(scalar_parse_host(SLICE("."), a, &r, &why));
 	assert_false(scalar_parse_host(SLICE("a.b."
-					     "."), a, &r, &why));
+					     "."),
+	    a, &r, &why));
 	assert_false(scalar_parse_host(SLICE("1.2.3.4.5"), a, &r, &why));
 	arena_free(&a);
 }

@@ -36,8 +36,8 @@ setup_group(void **state)
 		{ SCHEMA_EXT_ROW("cache", OBJECT, .sub = &cache_schema, .flags = SCHEMA_CAN_OFF,
 		    .help = "keeps answers") },
 		{ SCHEMA_EXT_ROW("tags", LIST, .elem = SCHEMA_STRING, .help = "for logs") },
-		{ SCHEMA_EXT_ROW("marks", MAP, .key = SCHEMA_NAME, .elem = SCHEMA_INT,
-		    .help = "for tests") },
+		{ SCHEMA_EXT_ROW(
+		    "marks", MAP, .key = SCHEMA_NAME, .elem = SCHEMA_INT, .help = "for tests") },
 	};
 
 	(void)state;
@@ -130,9 +130,10 @@ test_decode(void **state)
 static void
 test_marks(void **state)
 {
-	const struct shape *s = read_good(*state, "upstreams:\n  u:\n    servers: [a:1, b:2]\n"
-						  "routes:\n  - prefix: /\n    upstream: u\n"
-						  "    timeout: { idle: 1s }\n");
+	const struct shape *s = read_good(*state,
+	    "upstreams:\n  u:\n    servers: [a:1, b:2]\n"
+	    "routes:\n  - prefix: /\n    upstream: u\n"
+	    "    timeout: { idle: 1s }\n");
 	const struct shape_upstream *u = SCHEMA_OBJ_AT(struct shape_upstream, s->upstreams, 0);
 	const struct shape_route *r = SCHEMA_OBJ_AT(struct shape_route, s->routes, 0);
 
@@ -150,22 +151,21 @@ test_marks(void **state)
 	assert_int_equal(schema_map_find(&s->upstreams, SLICE("v")), -1);
 }
 
-static const char layers[] =
-    "defaults:\n"
-    "  timeout: { connect: 1s, idle: 2s }\n"
-    "  retry: { attempts: 5, on: [reset] }\n"
-    "  request_headers: { set: { A: a, B: b }, remove: [X, Y] }\n"
-    "  rewrite: { regex: a, with: b }\n"
-    "  ip: { deny: [10.0.0.0/8] }\n"
-    "routes:\n"
-    "  - { prefix: /, upstream: u }\n"
-    "  - prefix: /b\n"
-    "    upstream: u\n"
-    "    timeout: { idle: 9s }\n"
-    "    retry: { on: [connect, 503] }\n"
-    "    request_headers: { set: { B: c, C: d }, remove: [Z] }\n"
-    "    rewrite: { path: /x }\n"
-    "    ip: off\n";
+static const char layers[] = "defaults:\n"
+			     "  timeout: { connect: 1s, idle: 2s }\n"
+			     "  retry: { attempts: 5, on: [reset] }\n"
+			     "  request_headers: { set: { A: a, B: b }, remove: [X, Y] }\n"
+			     "  rewrite: { regex: a, with: b }\n"
+			     "  ip: { deny: [10.0.0.0/8] }\n"
+			     "routes:\n"
+			     "  - { prefix: /, upstream: u }\n"
+			     "  - prefix: /b\n"
+			     "    upstream: u\n"
+			     "    timeout: { idle: 9s }\n"
+			     "    retry: { on: [connect, 503] }\n"
+			     "    request_headers: { set: { B: c, C: d }, remove: [Z] }\n"
+			     "    rewrite: { path: /x }\n"
+			     "    ip: off\n";
 
 static void
 test_layers(void **state)
@@ -260,8 +260,8 @@ test_equality(void **state)
 	check_same(w, "workers: 2\n", "workers: 3\n", false);
 	check_same(w, "listeners: { a: { listen: 1 }, b: { listen: 2 } }\n",
 	    "listeners:\n  b: { listen: 2 }\n  a: { listen: 1, body_limit: 16MiB }\n", true);
-	check_same(w, "listeners: { a: { listen: 80 } }", "listeners: { a: { listen: \"[::]:80\" } }",
-	    false);
+	check_same(w, "listeners: { a: { listen: 80 } }",
+	    "listeners: { a: { listen: \"[::]:80\" } }", false);
 	check_same(w, "routes: [{ prefix: /, upstream: a }, { prefix: /b, upstream: a }]",
 	    "routes: [{ prefix: /b, upstream: a }, { prefix: /, upstream: a }]", false);
 	check_same(w, "extra: { a: 1, b: [x] }", "extra: { b: [x], a: 1 }", true);
@@ -279,11 +279,12 @@ static void
 test_show_reads_back(void **state)
 {
 	struct world *w = *state;
-	const struct shape *a = read_good(w,
-	    "upstreams: { u: { servers: [a:1, unix:/x], balance: { hash: client_ip }, tls: {} } }\n"
-	    "routes: [{ prefix: /, respond: { body: \"a: b\\n$${\\\"\\\\ \\xe9 # $1\" }, retry: off,\n"
-	    "  rate_limit: { rate: 5/m, by: client_ip }, headers: { A: \"\", B: \"~\" } }]\n"),
-			   *b;
+	const struct shape *
+	    a = read_good(w,
+	       "upstreams: { u: { servers: [a:1, unix:/x], balance: { hash: client_ip }, tls: {} } }\n"
+	       "routes: [{ prefix: /, respond: { body: \"a: b\\n$${\\\"\\\\ \\xe9 # $1\" }, retry: off,\n"
+	       "  rate_limit: { rate: 5/m, by: client_ip }, headers: { A: \"\", B: \"~\" } }]\n"),
+	   *b;
 	char *text = NULL;
 	size_t n = 0;
 	FILE *f = open_memstream(&text, &n);

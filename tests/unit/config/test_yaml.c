@@ -24,17 +24,18 @@ test_scalar_kinds(void **state)
 		enum node_scalar kind;
 	} rows[] = { { "", NODE_NULL }, { "~", NODE_NULL }, { "null", NODE_NULL },
 		{ "nUll", NODE_STRING }, { "true", NODE_BOOL }, { "False", NODE_BOOL },
-		{ "yes", NODE_STRING }, { "on", NODE_STRING }, { "0", NODE_INT }, { "-12", NODE_INT },
-		{ "+1", NODE_STRING }, { "0777", NODE_STRING }, { "0x1f", NODE_STRING },
-		{ "22:22", NODE_STRING }, { "1_000", NODE_STRING }, { "1.5", NODE_FLOAT },
-		{ "-.5e-3", NODE_FLOAT }, { ".", NODE_STRING }, { "-", NODE_STRING },
-		{ "1e", NODE_STRING }, { "1e5", NODE_FLOAT }, { ".inf", NODE_FLOAT },
-		{ "-.inf", NODE_FLOAT }, { ".nan", NODE_FLOAT }, { "2026-01-02", NODE_STRING },
-		{ "1.2.3.4", NODE_STRING } };
+		{ "yes", NODE_STRING }, { "on", NODE_STRING }, { "0", NODE_INT },
+		{ "-12", NODE_INT }, { "+1", NODE_STRING }, { "0777", NODE_STRING },
+		{ "0x1f", NODE_STRING }, { "22:22", NODE_STRING }, { "1_000", NODE_STRING },
+		{ "1.5", NODE_FLOAT }, { "-.5e-3", NODE_FLOAT }, { ".", NODE_STRING },
+		{ "-", NODE_STRING }, { "1e", NODE_STRING }, { "1e5", NODE_FLOAT },
+		{ ".inf", NODE_FLOAT }, { "-.inf", NODE_FLOAT }, { ".nan", NODE_FLOAT },
+		{ "2026-01-02", NODE_STRING }, { "1.2.3.4", NODE_STRING } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct node n = { .kind = NODE_SCALAR, .text = rows[i].text,
+		struct node n = { .kind = NODE_SCALAR,
+			.text = rows[i].text,
 			.count = (uint32_t)strlen(rows[i].text) };
 
 		if (node_scalar_kind(&n) != rows[i].kind)
@@ -47,7 +48,8 @@ test_scalar_kinds(void **state)
 static void
 test_tree(void **state)
 {
-	static const char text[] = "a: [x, 'y', \"z\\n\"]\nb: { c: &n { d: 1 } }\ne: *n\nf: |\n  long\n";
+	static const char text[] =
+	    "a: [x, 'y', \"z\\n\"]\nb: { c: &n { d: 1 } }\ne: *n\nf: |\n  long\n";
 	struct arena *arena = arena_new("test");
 	struct diag *diag = diag_new(arena);
 	const struct node *n = yaml_read(arena, diag, "f", slice_str(text), NULL, NULL), *list;
@@ -60,8 +62,8 @@ test_tree(void **state)
 	assert_string_equal(node_item(list, 2)->text, "z\n");
 	assert_int_equal(node_item(list, 0)->flags, 0);
 	assert_int_equal(node_item(list, 1)->flags, NODE_QUOTED);
-	assert_true(node_eq(node_get(n, SLICE("e")),
-	    node_get(node_get(n, SLICE("b")), SLICE("c"))));
+	assert_true(
+	    node_eq(node_get(n, SLICE("e")), node_get(node_get(n, SLICE("b")), SLICE("c"))));
 	assert_string_equal(node_get(n, SLICE("f"))->text, "long\n");
 	assert_int_equal(node_get(n, SLICE("e"))->mark.line, 2);
 	assert_null(node_get(n, SLICE("g")));
@@ -104,16 +106,22 @@ make_file(size_t *n)
 	FILE *f = open_memstream(&p, n);
 
 	fputs("version: 1\nlisteners:\n  web: { listen: 8080, trusted_proxies: [10.0.0.0/8] }\n"
-	      "upstreams:\n", f);
+	      "upstreams:\n",
+	    f);
 	for (int i = 0; i < 20; i++)
-		fprintf(f, "  u%d:\n    servers: [127.0.0.1:%d, { address: \"a%d:1\", weight: 2 }]\n", i,
+		fprintf(f,
+		    "  u%d:\n    servers: [127.0.0.1:%d, { address: \"a%d:1\", weight: 2 }]\n", i,
 		    i + 1, i);
 	fputs("  last: &last { servers: [unix:/x], balance: { hash: { header: X } }, tls: {} }\n"
-	      "  again: *last\ndefaults: { timeout: { connect: 3s } }\nroutes:\n", f);
+	      "  again: *last\ndefaults: { timeout: { connect: 3s } }\nroutes:\n",
+	    f);
 	for (int i = 0; i < 12; i++)
-		fprintf(f, "  - name: r%d\n    hosts: [h%d.example.com]\n    prefix: '/p%d'\n"
-			   "    split: { u1: 1, u2: 2 }\n", i, i, i);
-	fputs("  - { path: /x, respond: { status: 503, headers: { A: \"1\" }, body: \"\\u00e9\" } }\n",
+		fprintf(f,
+		    "  - name: r%d\n    hosts: [h%d.example.com]\n    prefix: '/p%d'\n"
+		    "    split: { u1: 1, u2: 2 }\n",
+		    i, i, i);
+	fputs(
+	    "  - { path: /x, respond: { status: 503, headers: { A: \"1\" }, body: \"\\u00e9\" } }\n",
 	    f);
 	fclose(f);
 	return (p);
@@ -122,8 +130,8 @@ make_file(size_t *n)
 static void
 test_every_byte(void **state)
 {
-	static const char bytes[] = { '\0', '\n', '\t', ' ', ':', '{', ']', '"', '&', '*', '$',
-		'%', '-', '#', '\x80', '\xff' };
+	static const char bytes[] = { '\0', '\n', '\t', ' ', ':', '{', ']', '"', '&', '*', '$', '%',
+		'-', '#', '\x80', '\xff' };
 	struct rnd rnd;
 	size_t n;
 	char *file = make_file(&n), *copy = malloc(n);
