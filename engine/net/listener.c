@@ -85,15 +85,8 @@ accept_one(struct listener_socket *l)
 
 	fd = accept4(l->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
-<<<<<<< HEAD
 		if (!addr_from_sockaddr(&peer, (const struct sockaddr *)&ss, len))
 			peer.len = 0;	/* a client of a Unix socket that has no name */
-=======
-		if (!addr_from_sockaddr(&peer, (const struct sockaddr *)&ss, len)) {
-			(void)close(fd);	/* a family that no listener of ours has */
-			return (true);
-		}
->>>>>>> aa4a579 (net: an accepted address of an unknown family closes the socket)
 		l->on_accept(l->arg, fd, &peer);
 		return (true);
 	}
