@@ -43,14 +43,14 @@ enum {
 /* One socket of a pair. What was read here and could not be sent to `peer` waits in `rest`. */
 struct side {
 	int fd;
-	uint32_t watched;   /* what epoll was last told */
+	uint32_t watched; /* what epoll was last told */
 	struct side *peer;
 	struct pair *pair;
-	char *rest;         /* NULL while nothing waits */
+	char *rest; /* NULL while nothing waits */
 	size_t rest_off;
 	size_t rest_len;
-	bool eof;           /* this socket sent its FIN */
-	bool fin_sent;      /* the FIN was passed on to the peer */
+	bool eof;      /* this socket sent its FIN */
+	bool fin_sent; /* the FIN was passed on to the peer */
 };
 
 struct pair {
@@ -256,8 +256,9 @@ pair_open(struct forwarder *f, int client)
 		die("pair");
 	side_init(&p->side[0], &p->side[1], p, client);
 	side_init(&p->side[1], &p->side[0], p, upstream);
-	if (connect(upstream, (struct sockaddr *)&f->upstream_addr,
-	    sizeof(f->upstream_addr)) != 0 && errno != EINPROGRESS) {
+	if (connect(upstream, (struct sockaddr *)&f->upstream_addr, sizeof(f->upstream_addr)) !=
+		0 &&
+	    errno != EINPROGRESS) {
 		pair_close(f, p);
 		return;
 	}
@@ -347,7 +348,8 @@ number(const char *text, unsigned max)
 static void
 usage(void)
 {
-	fprintf(stderr, "usage: floor -u UPSTREAM_PORT [-l LISTEN_PORT] [-t THREADS]\n"
+	fprintf(stderr,
+	    "usage: floor -u UPSTREAM_PORT [-l LISTEN_PORT] [-t THREADS]\n"
 	    "Forwards bytes from 127.0.0.1:LISTEN_PORT to 127.0.0.1:UPSTREAM_PORT.\n");
 	exit(2);
 }

@@ -40,8 +40,8 @@
 #include <unistd.h>
 
 enum {
-	IN_SIZE = 32 * 1024,	/* the longest head */
-	HEAD_SIZE = 256,	/* the longest response head */
+	IN_SIZE = 32 * 1024, /* the longest head */
+	HEAD_SIZE = 256,     /* the longest response head */
 	FILL_SIZE = 64 * 1024,
 	SMALL_SIZE = 128,
 	EVENTS_MAX = 256,
@@ -50,17 +50,17 @@ enum {
 
 enum reading {
 	READING_HEAD,
-	READING_BODY,		/* body_left bytes to come */
+	READING_BODY, /* body_left bytes to come */
 	READING_CHUNKS,
-	READING_PAUSED,		/* an answer is on its way, or waits for its time */
+	READING_PAUSED, /* an answer is on its way, or waits for its time */
 };
 
 enum chunk_state {
 	CHUNK_SIZE,
-	CHUNK_SIZE_LINE,	/* the rest of the line: extensions, CR */
+	CHUNK_SIZE_LINE, /* the rest of the line: extensions, CR */
 	CHUNK_DATA,
-	CHUNK_DATA_END,		/* CR LF after the data */
-	CHUNK_TRAILER_START,	/* at the beginning of a line */
+	CHUNK_DATA_END,      /* CR LF after the data */
+	CHUNK_TRAILER_START, /* at the beginning of a line */
 	CHUNK_TRAILER,
 	CHUNK_LAST_LF,
 	CHUNK_DONE,
@@ -85,15 +85,15 @@ struct conn {
 	bool delayed;
 	bool dead;
 	struct request req;
-	uint64_t body_left;	/* of the body, or of the chunk */
+	uint64_t body_left; /* of the body, or of the chunk */
 	uint64_t body_seen;
-	uint64_t due_ms;	/* when a delayed answer goes out */
+	uint64_t due_ms; /* when a delayed answer goes out */
 	size_t in_len;
 	size_t head_len;
 	size_t head_off;
-	uint64_t out_left;	/* body bytes still to send, from the fill */
+	uint64_t out_left; /* body bytes still to send, from the fill */
 	const char *out_fill;
-	struct conn *next;	/* in the list of the delayed, or of the dead */
+	struct conn *next; /* in the list of the delayed, or of the dead */
 	char head[HEAD_SIZE];
 	char in[IN_SIZE];
 };
@@ -198,8 +198,8 @@ answer_head(struct conn *c, uint64_t length, const char *type)
 {
 	int n = snprintf(c->head, sizeof(c->head),
 	    "HTTP/1.1 200 OK\r\nServer: origin\r\nDate: %s\r\nContent-Type: %s\r\n"
-	    "Content-Length: %llu\r\n%s\r\n", date, type, (unsigned long long)length,
-	    c->req.close ? "Connection: close\r\n" : "");
+	    "Content-Length: %llu\r\n%s\r\n",
+	    date, type, (unsigned long long)length, c->req.close ? "Connection: close\r\n" : "");
 
 	c->head_len = (size_t)n;
 	c->head_off = 0;
@@ -635,7 +635,8 @@ number(const char *text, unsigned max)
 static void
 usage(void)
 {
-	fprintf(stderr, "usage: origin [-l PORT] [-t THREADS] [-k]\n"
+	fprintf(stderr,
+	    "usage: origin [-l PORT] [-t THREADS] [-k]\n"
 	    "Serves HTTP/1.1 on 127.0.0.1:PORT. -k: close after each answer.\n");
 	exit(2);
 }

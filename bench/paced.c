@@ -36,14 +36,14 @@
 enum {
 	HEAD_SIZE = 16 * 1024,
 	EVENTS_MAX = 256,
-	QUEUE_SIZE = 1 << 18,	/* requests due and not yet sent; more is a failed run */
-	SUB_BITS = 7,		/* 128 steps an octave: values are exact to 0.8 % */
+	QUEUE_SIZE = 1 << 18, /* requests due and not yet sent; more is a failed run */
+	SUB_BITS = 7,         /* 128 steps an octave: values are exact to 0.8 % */
 	SUB_COUNT = 1 << SUB_BITS,
 	HIST_SIZE = (64 - SUB_BITS) * SUB_COUNT,
 };
 
 #define NS_PER_S 1000000000ULL
-#define GRACE_NS (2 * NS_PER_S)	/* for the last answers, after the last request was due */
+#define GRACE_NS (2 * NS_PER_S) /* for the last answers, after the last request was due */
 
 enum phase {
 	PHASE_CLOSED,
@@ -61,7 +61,7 @@ struct conn {
 	uint64_t body_left;
 	size_t sent;
 	size_t head_len;
-	struct conn *next;	/* in the list of free ones */
+	struct conn *next; /* in the list of free ones */
 	char head[HEAD_SIZE];
 };
 
@@ -71,13 +71,13 @@ struct run {
 	bool new_connections;
 	bool uniform;
 	double rate;
-	uint64_t begin_ns;	/* of what is recorded: the warm-up is over */
+	uint64_t begin_ns; /* of what is recorded: the warm-up is over */
 	uint64_t end_ns;
 	uint64_t next_ns;
 	uint64_t rnd;
 	char *request;
 	size_t request_len;
-	struct conn *free_first;	/* first in, first out: every connection has its turn */
+	struct conn *free_first; /* first in, first out: every connection has its turn */
 	struct conn *free_last;
 	uint64_t queue[QUEUE_SIZE];
 	size_t queue_first;
@@ -210,7 +210,8 @@ conn_open(struct run *r, struct conn *c)
 	c->phase = PHASE_IDLE;
 	c->wants_writable = false;
 	if ((connect(c->fd, (struct sockaddr *)&r->addr, sizeof(r->addr)) != 0 &&
-	    errno != EINPROGRESS) || epoll_ctl(r->ep, EPOLL_CTL_ADD, c->fd, &ev) != 0) {
+		errno != EINPROGRESS) ||
+	    epoll_ctl(r->ep, EPOLL_CTL_ADD, c->fd, &ev) != 0) {
 		conn_close(c);
 		return (false);
 	}
@@ -244,8 +245,8 @@ static void
 conn_send(struct run *r, struct conn *c)
 {
 	while (c->sent < r->request_len) {
-		ssize_t n = send(c->fd, r->request + c->sent, r->request_len - c->sent,
-		    MSG_NOSIGNAL);
+		ssize_t n = send(
+		    c->fd, r->request + c->sent, r->request_len - c->sent, MSG_NOSIGNAL);
 
 		if (n < 0 && (errno == EAGAIN || errno == ENOTCONN)) {
 			conn_want_writable(r, c, true);
@@ -390,7 +391,8 @@ wait_events(struct run *r, struct epoll_event *evs)
 	uint64_t until = r->next_ns < r->end_ns ? r->next_ns : r->end_ns + GRACE_NS;
 	uint64_t left = until > now ? until - now : 0;
 	struct timespec ts = {
-		.tv_sec = (time_t)(left / NS_PER_S), .tv_nsec = (long)(left % NS_PER_S),
+		.tv_sec = (time_t)(left / NS_PER_S),
+		.tv_nsec = (long)(left % NS_PER_S),
 	};
 
 	return (epoll_pwait2(r->ep, evs, EVENTS_MAX, &ts, NULL));
@@ -426,15 +428,14 @@ report(const struct run *r, double duration_s)
 	uint64_t late = r->in_flight + r->queue_count;
 
 	printf("{\"requests\": %llu, \"rate\": %.1f, \"errors\": %llu, \"bad_status\": %llu, "
-	    "\"unanswered\": %llu, \"mean_us\": %.1f, \"p50_us\": %.1f, \"p90_us\": %.1f, "
-	    "\"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f}\n",
+	       "\"unanswered\": %llu, \"mean_us\": %.1f, \"p50_us\": %.1f, \"p90_us\": %.1f, "
+	       "\"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f}\n",
 	    (unsigned long long)r->done, (double)r->done / duration_s,
 	    (unsigned long long)r->errors, (unsigned long long)r->bad_status,
 	    (unsigned long long)(late + r->dropped),
 	    r->done > 0 ? (double)r->sum_ns / (double)r->done / 1000.0 : 0.0,
-	    hist_percentile_us(r, 0.5), hist_percentile_us(r, 0.9),
-	    hist_percentile_us(r, 0.99), hist_percentile_us(r, 0.999),
-	    (double)r->max_ns / 1000.0);
+	    hist_percentile_us(r, 0.5), hist_percentile_us(r, 0.9), hist_percentile_us(r, 0.99),
+	    hist_percentile_us(r, 0.999), (double)r->max_ns / 1000.0);
 }
 
 static void
@@ -484,7 +485,8 @@ number(const char *text, double min, double max)
 static void
 usage(void)
 {
-	fprintf(stderr, "usage: paced -p PORT -f REQUEST_FILE -r RATE [-d SECONDS] [-w WARMUP]\n"
+	fprintf(stderr,
+	    "usage: paced -p PORT -f REQUEST_FILE -r RATE [-d SECONDS] [-w WARMUP]\n"
 	    "             [-c CONNECTIONS] [-s SEED] [-n] [-u]\n"
 	    "-n: a new connection for each request. -u: evenly spaced, not Poisson.\n");
 	exit(2);
@@ -505,16 +507,35 @@ main(int argc, char **argv)
 	r->rnd = 88172645463325252ULL;
 	while ((opt = getopt(argc, argv, "p:f:r:d:w:c:s:nu")) != -1) {
 		switch (opt) {
-		case 'p': r->addr.sin_port = htons((uint16_t)number(optarg, 1, 65535)); break;
-		case 'f': file = optarg; break;
-		case 'r': r->rate = number(optarg, 1, 1e7); break;
-		case 'd': duration_s = number(optarg, 0.1, 3600); break;
-		case 'w': warmup_s = number(optarg, 0, 60); break;
-		case 'c': connections = (unsigned)number(optarg, 1, 100000); break;
-		case 's': r->rnd ^= (uint64_t)number(optarg, 0, 1e15) * 2654435761ULL; break;
-		case 'n': r->new_connections = true; break;
-		case 'u': r->uniform = true; break;
-		default: usage();
+		case 'p':
+			r->addr.sin_port = htons((uint16_t)number(optarg, 1, 65535));
+			break;
+		case 'f':
+			file = optarg;
+			break;
+		case 'r':
+			r->rate = number(optarg, 1, 1e7);
+			break;
+		case 'd':
+			duration_s = number(optarg, 0.1, 3600);
+			break;
+		case 'w':
+			warmup_s = number(optarg, 0, 60);
+			break;
+		case 'c':
+			connections = (unsigned)number(optarg, 1, 100000);
+			break;
+		case 's':
+			r->rnd ^= (uint64_t)number(optarg, 0, 1e15) * 2654435761ULL;
+			break;
+		case 'n':
+			r->new_connections = true;
+			break;
+		case 'u':
+			r->uniform = true;
+			break;
+		default:
+			usage();
 		}
 	}
 	if (r->addr.sin_port == 0 || file == NULL || r->rate < 1 || optind != argc)
