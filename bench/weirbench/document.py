@@ -28,13 +28,13 @@ def _cpu_chart(result, names, title):
                     "In brackets: times the byte forwarder.", "us", groups)
 
 
-def _latency_chart(result):
+def _latency_chart(result, names, title):
     rates = result.get("latency_rates", {})
     groups = [(f"{BY_NAME[s].title}, at {rates[s]:,.0f} requests/s",
                [(n, tables.SHORT[n], row["p99_us"] and row["p99_us"] / 1000, "")
                 for n, row in _rows(result, s)])
-              for s in CHARTED if s in rates]
-    return svg.bars("Latency, 99th percentile", "Milliseconds at half of the slowest proxy's peak, "
+              for s in names if s in rates]
+    return svg.bars(title, "Milliseconds at half of the slowest proxy's peak, "
                     "open loop; less is better.", "ms", groups, 2)
 
 
@@ -44,7 +44,7 @@ def _memory_chart(result):
     idle = [(n, tables.SHORT[n], max(0.0, result["idle"][n]["bytes_each"]) / 1024, "")
             for n in tables.ORDER if n in result["idle"]]
     return (svg.bars("Memory at start", "Resident set, MiB; less is better.", "MiB",
-                     [("one worker, nothing served yet", start)], 1),
+                     [("one worker, one request served", start)], 1),
             svg.bars("Memory of an idle connection", "Private memory of a kept connection after "
                      "one request, KiB; less is better.", "KiB",
                      [("each of thousands", idle)], 2))
@@ -62,7 +62,11 @@ def charts(result):
         made["performance-routes.svg"] = _cpu_chart(
             result, ("routes-10", "routes-1000", "routes-100000"), "CPU a request by routes")
     if result.get("latency_rates"):
-        made["performance-latency.svg"] = _latency_chart(result)
+        made["performance-latency.svg"] = _latency_chart(
+            result, [s for s in CHARTED if s != "upload"], "Latency, 99th percentile")
+        if "upload" in result["latency_rates"]:
+            made["performance-upload-latency.svg"] = _latency_chart(
+                result, ["upload"], "Latency of an upload, 99th percentile")
     if result["start"]:
         made["performance-start.svg"], idle = _memory_chart(result)
         if result["idle"]:
@@ -137,6 +141,7 @@ def _fill_template(result):
         "TARGETS": _targets_section(result), "MEMORY_TABLE": _memory_section(result),
         "SCENARIOS": "\n".join(_scenario_section(result, s) for s in SCENARIOS
                                if result["scenarios"].get(s.name)),
+        "NICE": f" All ran at priority {result['nice']}." if result.get("nice") else "",
         "LEFT_OUT": left_out,
         "CHARTS": "\n\n".join(f"![{n[12:-4]} chart](performance/{n})" for n in charts(result)),
     }

@@ -55,20 +55,14 @@ class Proc:
             stderr=stderr or subprocess.DEVNULL, preexec_fn=before_exec,
             start_new_session=True, cwd=cwd)
         self.pid = self.popen.pid
-        self._pids = None
         _running.append(self)
 
     def alive(self):
         return self.popen.poll() is None
 
     def pids(self):
-        """The process and its descendants, looked up once; forget_pids() looks again."""
-        if self._pids is None:
-            self._pids = _tree(self.pid)
-        return self._pids
-
-    def forget_pids(self):
-        self._pids = None
+        """The process and its descendants as they are now: a master may have forked since."""
+        return _tree(self.pid)
 
     def stop(self, grace=3.0):
         if self in _running:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The proxies compared, each started from a template in bench/conf."""
 
+import http.client
 import os
 import re
 import resource
@@ -74,11 +75,21 @@ class Instance:
             self.proc = Proc(proxy.name, argv, cpus, stdout=out, stderr=err, cwd=folder)
         try:
             wait_port(self.port, self.proc, timeout)
-        except BenchError as e:
+            self._first_answer(timeout)
+        except (BenchError, OSError) as e:
             self.stop()
             raise BenchError(f"{e}; {self._last_words()}") from e
         self.start_cpu_s = cpu_ns(self.proc.pids()) / 1e9
         self.start_memory = memory_kib(self.proc.pids())
+
+    def _first_answer(self, timeout):
+        """Any answer will do. A master may listen before its workers are there."""
+        conn = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            conn.request("GET", "/")
+            conn.getresponse().read()
+        finally:
+            conn.close()
 
     def _last_words(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as f:
