@@ -497,6 +497,7 @@ down_conn_accept(void *arg, int fd, const struct addr *peer)
 	dc->begin_us = 0;
 	dc->idle_ms = now;
 	dc->peer = *peer;
+	dc->peer_len = (uint8_t)addr_format_ip(peer, dc->peer_text, sizeof dc->peer_text);
 	dc->age_end_ms = age_end(w, now, local->limits.age_ms);
 	timer_init(&dc->timer, on_timer, dc);
 	deferred_init(&dc->gone, on_gone, dc);

@@ -35,6 +35,8 @@ struct down_conn {
 	struct deferred		 gone;		/* gives the struct back, when nothing is on the stack */
 	struct list		 link;		/* in proxy_local.open */
 	struct addr		 peer;
+	uint8_t			 peer_len;
+	char			 peer_text[ADDR_IP_TEXT_MAX]; /* of the peer, for X-Forwarded-For */
 	struct conn		 conn;
 	struct h1		 h1;
 };

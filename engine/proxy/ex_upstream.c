@@ -51,6 +51,11 @@ ex_step_open(struct exchange *ex)
 	ex->up = up_open(ex->worker, ex->upstream, &pick, connect_ms, &up_events, ex);
 	if (ex->up == NULL)
 		return (ex_fault(ex, REASON_OVERLOADED));
+	if (up_is_open(ex->up)) {
+		ex->opened = true;
+		ex->reused = up_is_reused(ex->up);
+		ex->server = up_server(ex->up);
+	}
 	return (STEP_MORE);
 }
 
@@ -86,14 +91,14 @@ ex_step_await(struct exchange *ex)
 /* ---- events ---- */
 
 static void
-on_open(void *arg, struct up_stream *up, const struct server *server, bool reused)
+on_open(void *arg, struct up_stream *up, const struct server *server)
 {
 	struct exchange *ex = of(arg);
 
 	ex->up = up;
 	ex->server = server;
 	ex->opened = true;
-	ex->reused = reused;
+	ex->reused = false;
 	ex_poke(ex);
 }
 

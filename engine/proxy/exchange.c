@@ -89,13 +89,24 @@ exchange_new(struct down_conn *dc, struct codec_stream *stream)
 	msg_req_init(&ex->req, &ex->arena);
 	msg_resp_init(&ex->resp, &ex->arena);
 	pipe_init(&ex->req_body, PIPE_LOW, PIPE_HIGH);
-	pipe_init(&ex->resp_body, PIPE_LOW, PIPE_HIGH);
 	pipe_set_source(&ex->req_body, wake_client_reader, dc);
+	pipe_init(&ex->resp_body, PIPE_LOW, PIPE_HIGH);
 	pipe_set_sink(&ex->resp_body, wake_client_writer, dc);
 	deferred_init(&ex->wake, on_wake, ex);
 	timer_init(&ex->timer, on_timer, ex);
 	w->exchanges++;
 	return (ex);
+}
+
+void
+exchange_reset_response(struct exchange *ex)
+{
+	pipe_fini(&ex->resp_body);
+	pipe_init(&ex->resp_body, PIPE_LOW, PIPE_HIGH);
+	pipe_set_sink(&ex->resp_body, wake_client_writer, ex->down);
+	msg_resp_init(&ex->resp, &ex->arena);
+	if (ex->resp_page != NULL)
+		page_unref(&ex->resp_page);
 }
 
 enum step_rc

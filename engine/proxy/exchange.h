@@ -111,6 +111,8 @@ struct exchange	*exchange_new(struct down_conn *, struct codec_stream *);
 void		 exchange_start(struct exchange *);
 /* Something that it waited for has come: it runs on at the end of this turn. */
 void		 exchange_wake(struct exchange *);
+/* Forgets what a response had begun to be (its head and body), before another takes its place. */
+void		 exchange_reset_response(struct exchange *);
 /* Bytes of the request's body; takes over the span. False: stop reading for now. */
 bool		 exchange_body(struct exchange *, struct span);
 void		 exchange_body_end(struct exchange *);

@@ -13,6 +13,7 @@
 #include "engine/base/addr.h"
 #include "engine/base/list.h"
 #include "engine/http/codec.h"
+#include "engine/http/date.h"
 #include "engine/mem/slab.h"
 #include "engine/net/listener.h"
 #include "engine/worker/snapshot.h"
@@ -92,6 +93,7 @@ struct proxy_local {
 	struct list		 open;		/* all client connections, for drains */
 	void			**filter_state;	/* by index in the program's filter table */
 	unsigned		 n_filters;
+	struct date_cache	 date;		/* the Date field, formatted once a second */
 	struct access_log	*log;		/* this worker's end of it; NULL: off */
 };
 

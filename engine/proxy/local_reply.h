@@ -14,9 +14,8 @@
 
 struct exchange;
 
-enum {
-	LOCAL_REPLY_RETRY_AFTER_S = 1	/* said on 429 and 503 where nothing better is known */
-};
+/* Seconds; said on 429 and 503 where nothing better is known. */
+#define LOCAL_REPLY_RETRY_AFTER	"1"
 
 /* Fills ex->resp and ex->resp_body from the reason. False: no memory, cut the connection. */
 bool	local_reply_reason(struct exchange *, enum reason);

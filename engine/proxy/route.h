@@ -28,6 +28,22 @@ struct route_target {		/* of a split: weights of any sum */
 	uint32_t	 upto;	/* sum of the weights up to and with this one */
 };
 
+struct route_redirect {
+	struct slice	 to;		/* a path, or an absolute URL; no query of its own is added to */
+	uint16_t	 status;	/* 301, 302, 303, 307, 308 */
+	bool		 keep_rest;	/* the route has a prefix: `to` takes its place, the rest is kept */
+};
+
+struct route_respond {
+	uint16_t	 status;
+	struct slice	 content_type;	/* empty: no body */
+	struct slice	 body;
+	const struct route_field {
+		struct slice name, value;
+	}		*fields;
+	unsigned	 n_fields;
+};
+
 struct route_timeouts {		/* ms; 0: none */
 	uint32_t	 connect;
 	uint32_t	 first_byte;
@@ -44,6 +60,8 @@ struct route {
 	struct upstream		*upstream;
 	const struct route_target *split;
 	unsigned		 n_split;
+	const struct route_redirect *redirect;
+	const struct route_respond *respond;
 	const struct chain	*chain;
 	struct route_timeouts	 timeout;
 	uint64_t		 body_limit;	/* bytes; UINT64_MAX: unlimited */

@@ -41,8 +41,9 @@ struct up_fault {
 };
 
 struct up_events {
-	/* Ready to send: up_send may be called. From the loop, or deferred, never nested. */
-	void	(*on_open)(void *ex, struct up_stream *, const struct server *, bool reused);
+	/* A new connection is there: up_send may be called. Not raised where up_is_open() was true when
+	   up_open returned (an idle connection): the usual case costs no event. */
+	void	(*on_open)(void *ex, struct up_stream *, const struct server *);
 	/* 1xx heads other than 101. */
 	void	(*on_info)(void *ex, struct msg_resp *);
 	/* Gives the message to fill for the response: made by the exchange, in its arena. */
@@ -58,7 +59,7 @@ struct up_events {
 };
 
 /*
- * NULL: no memory. Otherwise on_open or on_fail will come, later. connect_ms is the deadline of a
+ * NULL: no memory. Otherwise it is open already, or on_open or on_fail will come, later. connect_ms is the deadline of a
  * new connection. The pick is copied but for what it points to.
  */
 struct up_stream *up_open(struct worker *, struct upstream *, const struct pick *,
@@ -71,6 +72,7 @@ void		 up_receive(struct up_stream *, struct pipe *body);
    one cuts it. Drops everything that could call back. */
 void		 up_close(struct up_stream **, enum reason);
 
+bool		 up_is_open(const struct up_stream *);
 const struct server *up_server(const struct up_stream *);
 bool		 up_is_reused(const struct up_stream *);
 /* Bytes of the request that were written to the socket. */

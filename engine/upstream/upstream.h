@@ -15,31 +15,33 @@
 
 #include "engine/base/addr.h"
 #include "engine/base/slice.h"
-#include "engine/upstream/upstream_conf.h"
+#include "engine/upstream/endset.h"
 #include "engine/worker/snapshot.h"
+#include "engine/worker/worker.h"
 
 struct balancer_ops;
-struct endset;
+struct upstream_conf;
 struct up_local;
+
+/* As decoded, in the units of use; ms. */
+struct upstream_pool_limits {
+	uint32_t	 idle;			/* connections a server and worker */
+	uint32_t	 idle_timeout_ms;
+	uint64_t	 max_age_ms;		/* UINT64_MAX: unlimited */
+};
 
 struct upstream {
 	struct part			 part;
-	struct upstream_conf		 conf;		/* decoded; see upstream_conf.h */
+	const struct upstream_conf	*conf;		/* decoded */
+	struct upstream_pool_limits	 pool;
 	const struct balancer_ops	*balancer;
 	struct endset			*first_set;	/* of literal addresses; empty for names */
 	struct up_local			**per_worker;	/* WORKER_MAX entries, lazily made */
 	bool				 has_names;
 };
 
-/* One address of an endset. Immutable but for the counters that only one worker writes. */
-struct server {
-	unsigned		 magic;
-#define SERVER_MAGIC	0x0b9e77f4
-	uint32_t		 index;		/* in its endset */
-	uint32_t		 weight;	/* at least 1 */
-	struct addr		 addr;
-	struct slice		 name;		/* as configured: the label in logs and metrics */
-	struct slice		 address;	/* "10.0.0.1:8080", as text */
-};
+/* Worker thread, at its start and end. */
+struct err	*upstream_worker_enter(struct worker *);
+void		 upstream_worker_leave(struct worker *);
 
 #endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "engine/base/text.h"
+#include "engine/http/msg.h"
+#include "engine/proxy/exchange.h"
+#include "engine/proxy/gate.h"
+#include "engine/proxy/local_reply.h"
+
+/* Where a reader finds what a reason means: docs/reasons.md, by its name. */
+#define REASON_URL	"https://weir.dev/reasons#"
+
+enum {
+	PROBLEM_BYTES = 768	/* of the longest problem document: all parts are bounded */
+};
+
+static void
+begin(struct exchange *ex, unsigned status)
+{
+	/* What an upstream had begun to say is not said. */
+	exchange_reset_response(ex);
+	msg_resp_init(&ex->resp, &ex->arena);
+	ex->resp.m.version = HTTP_1_1;
+	ex->resp.m.keep_alive = true;
+	ex->resp.status = (uint16_t)status;
+	ex->resp.m.body = MSG_BODY_LENGTH;
+	ex->resp.m.content_length = 0;
+	ex->local = true;
+	ex->resp_forwarded = false;
+}
+
+static bool
+has_no_body(const struct exchange *ex, unsigned status)
+{
+	return (ex->req.method == METHOD_HEAD || status == 204 || status == 304);
+}
+
+bool
+local_reply_make(struct exchange *ex, unsigned status, struct slice content_type, struct slice body)
+{
+	begin(ex, status);
+	if (status == 204 || status == 304) {
+		ex->resp.m.body = MSG_BODY_NONE;
+		ex->resp.m.content_length = -1;
+		return (true);
+	}
+	ex->resp.m.content_length = (int64_t)body.len;
+	if (content_type.len > 0 &&
+	    !headers_set_id(&ex->resp.m.headers, HDR_CONTENT_TYPE, content_type))
+		return (false);
+	if (has_no_body(ex, status)) {
+		ex->resp.m.body = MSG_BODY_NONE;	/* the length stays: that of the GET */
+		return (true);
+	}
+	if (body.len > 0)
+		(void)pipe_put(&ex->resp_body, (struct span){ NULL, body.p, (uint32_t)body.len });
+	pipe_put_end(&ex->resp_body, NULL);
+	return (true);
+}
+
+static struct slice
+problem(struct exchange *ex, const struct reason_info *info)
+{
+	char *buf = arena_alloc(&ex->arena, PROBLEM_BYTES);
+	struct text t;
+
+	if (buf == NULL)
+		return (SLICE(""));
+	text_init(&t, buf, PROBLEM_BYTES);
+	text_puts(&t, "{\"type\":\"" REASON_URL);
+	text_put(&t, info->name);
+	text_puts(&t, "\",\"title\":\"");
+	text_put(&t, info->title);
+	text_puts(&t, "\",\"status\":");
+	text_u64(&t, info->status);
+	text_puts(&t, ",\"reason\":\"");
+	text_put(&t, info->name);
+	text_puts(&t, "\",\"request_id\":\"");
+	text_json(&t, ex->request_id);
+	text_puts(&t, "\"}\n");
+	return (t.full ? SLICE("") : text_slice(&t));
+}
+
+/* weir-gateway; error=http_request_denied; details="no_route" (RFC 9209) */
+static bool
+add_proxy_status(struct exchange *ex, const struct reason_info *info)
+{
+	const char *s;
+
+	s = arena_printf(&ex->arena, SLICE_FMT "%s" SLICE_FMT "; details=\"" SLICE_FMT "\"",
+	    SLICE_ARG(proxy_program->server_name), info->proxy_error.len > 0 ? "; error=" : "",
+	    SLICE_ARG(info->proxy_error), SLICE_ARG(info->name));
+	return (s != NULL && headers_set_id(&ex->resp.m.headers, HDR_PROXY_STATUS, slice_str(s)));
+}
+
+static bool
+is_grpc(const struct exchange *ex)
+{
+	const struct hdr *h = headers_get(&ex->req.m.headers, HDR_CONTENT_TYPE);
+
+	return (h != NULL && slice_has_prefix_fold(hdr_value(h), SLICE("application/grpc")));
+}
+
+/* A gRPC client reads its status from the head of an answer without content: trailers-only. */
+static bool
+grpc_reply(struct exchange *ex, const struct reason_info *info)
+{
+	struct headers *hs = &ex->resp.m.headers;
+	const char *s = arena_printf(&ex->arena, "%u", (unsigned)info->grpc);
+
+	return (s != NULL && local_reply_make(ex, 200, SLICE("application/grpc"), SLICE("")) &&
+	    headers_set_id(hs, HDR_GRPC_STATUS, slice_str(s)) &&
+	    headers_set_id(hs, HDR_GRPC_MESSAGE, info->title));
+}
+
+bool
+local_reply_reason(struct exchange *ex, enum reason reason)
+{
+	const struct reason_info *info = reason_info(reason);
+	bool ok;
+
+	if (is_grpc(ex))
+		ok = grpc_reply(ex, info);
+	else
+		ok = local_reply_make(ex, info->status, SLICE("application/problem+json"),
+		    problem(ex, info));
+	if (ok && (info->status == 429 || info->status == 503))
+		ok = headers_set_id(&ex->resp.m.headers, HDR_RETRY_AFTER,
+		    SLICE(LOCAL_REPLY_RETRY_AFTER));
+	if (ok && info->status == 405)
+		ok = headers_set_id(&ex->resp.m.headers, HDR_ALLOW,
+		    SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+	return (ok && add_proxy_status(ex, info));
+}
+
+struct slice
+local_reply_bytes(enum reason reason)
+{
+#define HEAD(status) "HTTP/1.1 " status "\r\nContent-Length: 0\r\nConnection: close\r\n"
+	if (reason == REASON_CONNECTION_LIMIT)
+		return (SLICE(HEAD("503 Service Unavailable")
+		    "Retry-After: " LOCAL_REPLY_RETRY_AFTER "\r\n"
+		    "Proxy-Status: weir; error=connection_limit_reached; details=\"connection_limit\"\r\n"
+		    "\r\n"));
+	return (SLICE(HEAD("503 Service Unavailable")
+	    "Retry-After: " LOCAL_REPLY_RETRY_AFTER "\r\n"
+	    "Proxy-Status: weir; error=proxy_internal_response; details=\"overloaded\"\r\n"
+	    "\r\n"));
+#undef HEAD
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "engine/base/check.h"
+#include "engine/mem/page.h"
+#include "engine/net/tcp.h"
+#include "engine/upstream/pool.h"
+#include "engine/upstream/up_conn.h"
+#include "engine/upstream/up_impl.h"
+#include "engine/upstream/upstream.h"
+
+enum {
+	/* A response's head may be larger than a request's (facts: 64 KiB and 200 fields). */
+	UP_HEAD_BYTES = 64 * 1024,
+	UP_HEAD_FIELDS = 200,
+	UP_CHUNK_EXT = 256,
+	/* Given up this much before the server would: its FIN may be on its way when we write. */
+	UP_KEEPALIVE_MARGIN_MS = 4000,
+	AGE_JITTER_PERCENT = 10
+};
+
+static const struct codec_limits up_limits = {
+	.head_bytes = UP_HEAD_BYTES,
+	.line_bytes = UP_HEAD_BYTES,
+	.fields = UP_HEAD_FIELDS,
+	.chunk_ext = UP_CHUNK_EXT,
+};
+
+static const struct conn_events up_conn_events;
+
+static void
+on_gone(void *arg)
+{
+	struct up_conn *uc;
+	struct up_peer *peer;
+	struct slab *slab;
+
+	CAST_OBJ(uc, arg, UP_CONN_MAGIC);
+	peer = uc->peer;
+	slab = &up_of(uc->worker)->conns;
+	uc->magic = 0;
+	slab_put(slab, &uc);
+	pool_forget(peer);
+}
+
+void
+up_conn_close(struct up_conn *uc, enum close_how how)
+{
+	CHECK_OBJ(uc, UP_CONN_MAGIC);
+	if (uc->state == UP_CONN_CLOSED)
+		return;
+	if (uc->state == UP_CONN_IDLE)
+		pool_unlist(uc);
+	uc->state = UP_CONN_CLOSED;
+	uc->us = NULL;
+	timer_clear(&uc->timer);
+	uc->h1.c.ops->fini(&uc->h1.c);
+	conn_close(&uc->conn, how);
+	/* Its own code may be on the stack. */
+	loop_defer(uc->worker->loop, &uc->gone);
+}
+
+static void
+on_timer(void *arg)
+{
+	struct up_conn *uc;
+	uint64_t at;
+
+	CAST_OBJ(uc, arg, UP_CONN_MAGIC);
+	switch ((enum up_conn_state)uc->state) {
+	case UP_CONN_CONNECTING:
+		uc->peer->stats.connects_timeout++;
+		up_stream_failed(uc->us, REASON_UPSTREAM_CONNECT_TIMEOUT);
+		return;
+	case UP_CONN_IDLE:
+		at = uc->idle_since_ms + uc->idle_limit_ms;
+		if (loop_now_ms(uc->worker->loop) >= at)
+			up_conn_close(uc, CLOSE_CLEAN);
+		else
+			timer_set(uc->worker->loop, &uc->timer, at);
+		return;
+	case UP_CONN_BUSY:
+	case UP_CONN_CLOSED:
+		return;
+	}
+}
+
+static void
+on_connected(struct up_conn *uc)
+{
+	timer_clear(&uc->timer);
+	uc->state = UP_CONN_BUSY;
+	uc->peer->stats.connects_ok++;
+	up_stream_opened(uc->us);
+}
+
+static void
+on_io(void *arg, unsigned what)
+{
+	struct up_conn *uc;
+
+	CAST_OBJ(uc, arg, UP_CONN_MAGIC);
+	switch ((enum up_conn_state)uc->state) {
+	case UP_CONN_CONNECTING:
+		switch (uc->conn.t.ops->connected(&uc->conn.t)) {
+		case IO_OK:
+			on_connected(uc);
+			break;
+		case IO_AGAIN:
+			return;
+		default:
+			uc->peer->stats.connects_failed++;
+			up_stream_failed(uc->us, REASON_UPSTREAM_CONNECT_FAILED);
+			return;
+		}
+		/* Bytes that came with the connection are the server's mistake; the codec says so. */
+		if (uc->state != UP_CONN_CLOSED && what & (IO_READ | IO_CLOSED))
+			conn_on_io(&uc->conn, what & ~(unsigned)IO_WRITE);
+		return;
+	case UP_CONN_IDLE:
+		/* An end, or bytes that nobody asked for: not to be used again. */
+		if (what & (IO_READ | IO_CLOSED)) {
+			pool_ended_idle(uc);
+			up_conn_close(uc, CLOSE_CLEAN);
+		}
+		return;
+	case UP_CONN_BUSY:
+		conn_on_io(&uc->conn, what);
+		return;
+	case UP_CONN_CLOSED:
+		return;
+	}
+}
+
+static uint64_t
+age_end(struct worker *w, uint64_t age_ms)
+{
+	uint64_t spread = age_ms * AGE_JITTER_PERCENT / 100;
+
+	if (age_ms == 0 || age_ms >= UINT32_MAX)
+		return (UINT64_MAX);
+	return (loop_now_ms(w->loop) + age_ms - spread + rnd_below(&w->rnd, 2 * spread + 1));
+}
+
+struct up_conn *
+up_conn_connect(struct worker *w, struct up_peer *peer, struct up_stream *us, uint32_t connect_ms)
+{
+	struct up_conn *uc = slab_get(&up_of(w)->conns);
+	const struct upstream_pool_limits *conf = &peer->local->upstream->pool;
+	enum io_rc rc;
+
+	if (uc == NULL)
+		return (NULL);
+	rc = tcp_connect(&uc->conn.t, w->loop, &peer->server->addr, on_io, uc);
+	if (rc != IO_OK && rc != IO_AGAIN) {
+		slab_put(&up_of(w)->conns, &uc);
+		peer->stats.connects_failed++;
+		return (NULL);
+	}
+	uc->magic = UP_CONN_MAGIC;
+	uc->state = rc == IO_OK ? UP_CONN_BUSY : UP_CONN_CONNECTING;
+	uc->n_requests = 0;
+	uc->idle_limit_ms = conf->idle_timeout_ms;
+	if (peer->learned_ms != 0 && peer->learned_ms < uc->idle_limit_ms)
+		uc->idle_limit_ms = peer->learned_ms;
+	uc->worker = w;
+	uc->peer = peer;
+	uc->us = us;
+	uc->age_end_ms = age_end(w, conf->max_age_ms);
+	timer_init(&uc->timer, on_timer, uc);
+	deferred_init(&uc->gone, on_gone, uc);
+	list_init(&uc->link);
+	h1_init(&uc->h1, CODEC_CLIENT, &up_codec_events, uc, &up_limits, &w->pages);
+	conn_init(&uc->conn, w->loop, &w->pages, &uc->h1.c, &up_conn_events, uc);
+	peer->n_conns++;
+	if (rc == IO_OK)
+		peer->stats.connects_ok++;
+	else if (connect_ms != 0)
+		timer_set(w->loop, &uc->timer, loop_now_ms(w->loop) + connect_ms);
+	return (uc);
+}
+
+void
+up_conn_learn(struct up_conn *uc, uint32_t keep_alive_s)
+{
+	uint32_t ms = keep_alive_s < UINT32_MAX / 1000 ? keep_alive_s * 1000 : UINT32_MAX;
+
+	/* A server that keeps connections for less than the margin: use half of what it says. */
+	ms = ms > 2 * UP_KEEPALIVE_MARGIN_MS ? ms - UP_KEEPALIVE_MARGIN_MS : ms / 2;
+	if (ms < uc->idle_limit_ms)
+		uc->idle_limit_ms = ms;
+}
+
+static void
+on_end(struct conn *c, enum conn_end why)
+{
+	struct up_conn *uc;
+
+	CAST_OBJ(uc, c->owner, UP_CONN_MAGIC);
+	if (uc->us == NULL) {
+		up_conn_close(uc, CLOSE_CLEAN);
+		return;
+	}
+	switch (why) {
+	case CONN_END_EOF:
+		up_stream_failed(uc->us, REASON_UPSTREAM_CLOSED);
+		return;
+	case CONN_END_RESET:
+		up_stream_failed(uc->us, REASON_UPSTREAM_RESET);
+		return;
+	case CONN_END_CODEC:
+		up_stream_failed(uc->us, REASON_UPSTREAM_MALFORMED);
+		return;
+	case CONN_END_NO_MEMORY:
+		up_stream_failed(uc->us, REASON_OVERLOADED);
+		return;
+	}
+}
+
+static void
+on_flushed(struct conn *c)
+{
+	(void)c;
+}
+
+static const struct conn_events up_conn_events = {
+	.on_end = on_end,
+	.on_flushed = on_flushed,
+};

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "engine/base/check.h"
+#include "engine/http/method.h"
+#include "engine/mem/page.h"
+#include "engine/upstream/balancer.h"
+#include "engine/upstream/up_impl.h"
+#include "engine/upstream/upstream.h"
+
+static void
+on_late(void *arg)
+{
+	struct up_stream *us;
+
+	CAST_OBJ(us, arg, UP_STREAM_MAGIC);
+	up_stream_failed(us, us->late_reason);
+}
+
+static void
+fail_later(struct up_stream *us, enum reason reason)
+{
+	us->late_reason = reason;
+	loop_defer(us->worker->loop, &us->late);
+}
+
+struct up_stream *
+up_open(struct worker *w, struct upstream *u, const struct pick *pick, uint32_t connect_ms,
+    const struct up_events *events, void *ex)
+{
+	struct up_local *local = pool_local(w, u);
+	struct up_stream *us = local == NULL ? NULL : slab_get(&up_of(w)->streams);
+
+	if (us == NULL)
+		return (NULL);
+	*us = (struct up_stream){ .magic = UP_STREAM_MAGIC, .worker = w, .events = events,
+		.ex = ex, .open_us = loop_now_us(w->loop) };
+	deferred_init(&us->late, on_late, us);
+	us->peer = local->n_peers == 0 ? NULL : u->balancer->pick(local, pick);
+	if (us->peer == NULL) {
+		fail_later(us, u->has_names && local->n_peers == 0 ? REASON_UPSTREAM_UNRESOLVED :
+		    REASON_UPSTREAM_NONE_HEALTHY);
+		return (us);
+	}
+	us->peer->active++;
+	us->uc = pick->fresh ? NULL : pool_take(us->peer);
+	if (us->uc != NULL) {
+		us->reused = us->open = true;
+		us->uc->us = us;
+		us->bytes_in_before = us->uc->conn.bytes_in;
+		us->bytes_out_before = us->uc->conn.bytes_out;
+		return (us);
+	}
+	us->uc = up_conn_connect(w, us->peer, us, connect_ms);
+	if (us->uc == NULL)
+		fail_later(us, REASON_UPSTREAM_CONNECT_FAILED);
+	else if (us->uc->state == UP_CONN_BUSY)
+		us->open = true;
+	return (us);
+}
+
+bool
+up_is_open(const struct up_stream *us)
+{
+	return (us->open);
+}
+
+void
+up_stream_opened(struct up_stream *us)
+{
+	CHECK_OBJ(us, UP_STREAM_MAGIC);
+	us->open = true;
+	us->events->on_open(us->ex, us, us->peer->server);
+}
+
+/* ---- the request's way ---- */
+
+static void
+wake_writer(void *arg)
+{
+	struct up_conn *uc = arg;
+
+	conn_want_flush(&uc->conn);
+}
+
+static void
+wake_reader(void *arg)
+{
+	struct up_conn *uc = arg;
+
+	uc->h1.c.ops->resume(&uc->h1.s);
+	conn_resume(&uc->conn);
+}
+
+bool
+up_send(struct up_stream *us, const struct msg_req *req, struct pipe *body)
+{
+	struct up_conn *uc = us->uc;
+
+	CHECK_OBJ(us, UP_STREAM_MAGIC);
+	must(us->open);
+	us->req = req;
+	us->out = body;
+	if (body != NULL)
+		pipe_set_sink(body, wake_writer, uc);
+	if (!uc->h1.c.ops->send(&uc->h1.s, &req->m, body))
+		return (false);
+	us->peer->stats.requests++;
+	uc->n_requests++;
+	conn_want_flush(&uc->conn);
+	return (true);
+}
+
+void
+up_receive(struct up_stream *us, struct pipe *body)
+{
+	CHECK_OBJ(us, UP_STREAM_MAGIC);
+	us->in = body;
+	pipe_set_source(body, wake_reader, us->uc);
+}
+
+/* ---- the end ---- */
+
+static void
+release_pipes(struct up_stream *us)
+{
+	if (us->out != NULL)
+		pipe_set_sink(us->out, NULL, NULL);
+	if (us->in != NULL)
+		pipe_set_source(us->in, NULL, NULL);
+	us->out = us->in = NULL;
+}
+
+/* The connection lives on when both messages are whole and nothing on it is in doubt. */
+static void
+let_go(struct up_stream *us)
+{
+	struct up_conn *uc = us->uc;
+	const struct codec *codec;
+
+	us->uc = NULL;
+	if (uc == NULL)
+		return;
+	uc->us = NULL;
+	codec = &uc->h1.c;
+	if (us->done && us->sent && !us->upgraded && uc->state == UP_CONN_BUSY &&
+	    codec->ops->can_reuse(codec) && conn_waiting(&uc->conn) == 0 && !uc->conn.in_eof &&
+	    !uc->conn.closed_seen)
+		pool_give(uc);
+	else
+		up_conn_close(uc, us->done ? CLOSE_CLEAN : CLOSE_RESET);
+}
+
+static void
+stream_free(struct up_stream *us)
+{
+	struct slab *slab = &up_of(us->worker)->streams;
+
+	deferred_cancel(&us->late);
+	release_pipes(us);
+	if (us->peer != NULL)
+		us->peer->active--;
+	let_go(us);
+	us->magic = 0;
+	slab_put(slab, &us);
+}
+
+void
+up_close(struct up_stream **up, enum reason reason)
+{
+	struct up_stream *us;
+
+	(void)reason;
+	TAKE_OBJ(us, up, UP_STREAM_MAGIC);
+	stream_free(us);
+}
+
+/*
+ * May a request whose reused connection died without a byte of an answer be sent once more?
+ * An idempotent method: yes. Another: only if the server can not have seen it, which is
+ * certain when nothing of it was written.
+ */
+static bool
+may_replay(const struct up_stream *us, enum reason reason)
+{
+	if (!us->reused || us->head_seen || us->req == NULL ||
+	    (reason != REASON_UPSTREAM_CLOSED && reason != REASON_UPSTREAM_RESET) ||
+	    us->uc->conn.bytes_in != us->bytes_in_before)
+		return (false);
+	return (method_is_idempotent((enum http_method)us->req->method) ||
+	    us->uc->conn.bytes_out == us->bytes_out_before);
+}
+
+void
+up_stream_failed(struct up_stream *us, enum reason reason)
+{
+	const struct up_events *events = us->events;
+	void *ex = us->ex;
+	struct up_fault f = { .reason = us->reason != REASON_NONE ? us->reason : reason };
+
+	CHECK_OBJ(us, UP_STREAM_MAGIC);
+	if (us->peer != NULL) {
+		f.server = us->peer->server;
+		us->peer->stats.by_class[0]++;
+		f.connect = !us->open;
+		f.replay = us->open && may_replay(us, f.reason);
+	}
+	if (us->in != NULL && us->head_seen)
+		pipe_break(us->in);
+	us->done = false;
+	stream_free(us);
+	events->on_fail(ex, &f);
+}
+
+const struct server *
+up_server(const struct up_stream *us)
+{
+	return (us->peer != NULL ? us->peer->server : NULL);
+}
+
+bool
+up_is_reused(const struct up_stream *us)
+{
+	return (us->reused);
+}
+
+uint64_t
+up_bytes_written(const struct up_stream *us)
+{
+	return (us->uc == NULL ? 0 : us->uc->conn.bytes_out - us->bytes_out_before);
+}
+
+/* ---- the response's way: events of the codec ---- */
+
+/* NULL: nobody is waiting, so what came is a mistake of the server's. */
+static struct up_stream *
+of_stream(struct codec_stream *s)
+{
+	struct up_conn *uc;
+
+	CAST_OBJ(uc, s->codec->owner, UP_CONN_MAGIC);
+	return (uc->us);
+}
+
+static struct msg *
+on_begin(struct codec_stream *s)
+{
+	struct up_stream *us = of_stream(s);
+
+	return (us == NULL ? NULL : us->events->on_begin(us->ex));
+}
+
+static void
+on_info(struct codec_stream *s, struct msg_resp *info)
+{
+	struct up_stream *us = of_stream(s);
+
+	if (us != NULL)
+		us->events->on_info(us->ex, info);
+}
+
+static void
+on_head(struct codec_stream *s, struct msg *m, struct page *head, bool end)
+{
+	struct up_stream *us = of_stream(s);
+	struct msg_resp *resp = (struct msg_resp *)m;
+
+	if (us == NULL)
+		return;
+	us->head_seen = true;
+	us->upgraded = m->body == MSG_BODY_TUNNEL;
+	if (resp->keep_alive_s != 0)
+		up_conn_learn(us->uc, resp->keep_alive_s);
+	if (resp->status < 600)
+		us->peer->stats.by_class[resp->status / 100]++;
+	us->peer->stats.first_byte_us_sum += loop_now_us(us->worker->loop) - us->open_us;
+	us->events->on_head(us->ex, resp, head, end);
+}
+
+static bool
+on_body(struct codec_stream *s, struct span span)
+{
+	struct up_stream *us = of_stream(s);
+
+	if (us == NULL || us->in == NULL) {
+		if (span.page != NULL)
+			page_unref(&span.page);
+		return (us == NULL);
+	}
+	return (pipe_put(us->in, span));
+}
+
+static void
+on_end(struct codec_stream *s)
+{
+	struct up_stream *us = of_stream(s);
+	struct msg *m;
+
+	if (us == NULL)
+		return;
+	us->done = true;
+	m = s->owner;
+	if (us->in != NULL)
+		pipe_put_end(us->in, m != NULL ? m->trailers : NULL);
+	us->events->on_end(us->ex);
+}
+
+static void
+on_sent(struct codec_stream *s)
+{
+	struct up_stream *us = of_stream(s);
+
+	if (us == NULL)
+		return;
+	us->sent = true;
+	us->events->on_sent(us->ex);
+}
+
+/* The connection's end follows (CONN_END_CODEC, or the cause that the codec saw): told there. */
+static void
+on_error(struct codec_stream *s, enum reason reason)
+{
+	struct up_stream *us = of_stream(s);
+
+	if (us != NULL)
+		us->reason = reason;
+}
+
+const struct codec_events up_codec_events = {
+	.on_begin = on_begin,
+	.on_info = on_info,
+	.on_head = on_head,
+	.on_body = on_body,
+	.on_end = on_end,
+	.on_error = on_error,
+	.on_sent = on_sent,
+};
