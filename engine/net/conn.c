@@ -10,7 +10,8 @@
 enum {
 	CONN_READS_A_TURN = 4,	/* then neighbours have their turn; the rest is deferred */
 	CONN_PIECES = 16,	/* iovecs gathered for one write */
-	CONN_BIG_BYTES = 64 * 1024, /* a read that filled its page is followed by ones of this size */
+	/* a read that filled its page is followed by ones of this size */
+	CONN_BIG_BYTES = 64 * 1024,
 	CONN_LEAST_ROOM = 4 * 1024 /* less than this left in a page: take a fresh one */
 };
 

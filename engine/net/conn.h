@@ -33,10 +33,12 @@ enum conn_end {
 };
 
 struct conn_events {
-	/* The peer has ended its direction, but bytes that came before may still wait to be fed. May be
+	/* The peer has ended its direction, but bytes that came before may still wait to be fed.
+	   May be
 	   NULL. For a server: the client may have gone. */
 	void	(*on_eof_seen)(struct conn *);
-	/* It is over: in turn after an end (the codec has been told by feed_eof), at once after a reset,
+	/* It is over: in turn after an end (the codec has been told by feed_eof), at once after a
+	   reset,
 	   an error of the codec, or when there is no memory. */
 	void	(*on_end)(struct conn *, enum conn_end);
 	/* All that the codec had to write has been taken by the kernel. */
@@ -58,7 +60,8 @@ struct conn {
 	bool				 is_closed:1;
 	bool				 in_feed:1;
 	struct codec			*codec;
-	struct page			*in;		/* unread or partial bytes; NULL when there are none */
+	/* unread or partial bytes; NULL when there are none */
+	struct page			*in;
 	uint32_t			 in_start, in_end;
 	struct page_pool		*pages;
 	struct loop			*loop;

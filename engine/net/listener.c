@@ -15,7 +15,8 @@
 #include "engine/net/listener.h"
 
 enum {
-	LISTENER_REST_MS = 50,	/* pause when the process is out of fds: long enough for some to close */
+	/* pause when the process is out of fds: long enough for some to close */
+	LISTENER_REST_MS = 50,
 	ADDR_TEXT = 128
 };
 

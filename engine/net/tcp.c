@@ -75,7 +75,8 @@ tcp_close(struct transport *t, enum close_how how)
 	if (fd < 0)
 		return;
 	if (how == CLOSE_RESET) {
-		/* A zero linger turns close into RST; no effect on Unix sockets, where none exists. */
+		/* A zero linger turns close into RST; no effect on Unix sockets, where none
+		   exists. */
 		struct linger l = { .l_onoff = 1, .l_linger = 0 };
 		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l);
 	}

@@ -39,9 +39,11 @@ struct transport_ops {
 	void		(*shut)(struct transport *);
 	/* Removes the watch, closes the socket. Never fails. */
 	void		(*close)(struct transport *, enum close_how);
-	/* After IO_WRITE following tcp_connect: IO_OK connected, IO_AGAIN not yet, IO_RESET failed. */
+	/* After IO_WRITE following tcp_connect: IO_OK connected, IO_AGAIN not yet, IO_RESET
+	   failed. */
 	enum io_rc	(*connected)(struct transport *);
-	/* Bytes written that the peer's kernel has not acknowledged, or -1 where that is not known. */
+	/* Bytes written that the peer's kernel has not acknowledged, or -1 where that is not
+	   known. */
 	int64_t		(*unacked)(struct transport *);
 };
 

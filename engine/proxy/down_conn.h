@@ -22,17 +22,20 @@ struct down_conn {
 	unsigned		 magic;
 #define DOWN_CONN_MAGIC	0x27c8f36d
 	bool			 closing:1;	/* no further request; close when all is written */
-	bool			 lingering:1;	/* our FIN is out; what comes is thrown away until the peer's */
+	/* our FIN is out; what comes is thrown away until the peer's */
+	bool			 lingering:1;
 	uint32_t		 n_requests;
 	uint32_t		 linger_left;	/* bytes that may still be thrown away */
 	struct worker		*worker;
 	struct listener_local	*local;
 	struct exchange		*ex;
-	uint64_t		 begin_us;	/* first byte of the request that is coming in; 0: none */
+	/* first byte of the request that is coming in; 0: none */
+	uint64_t		 begin_us;
 	uint64_t		 idle_ms;	/* since when no request runs */
 	uint64_t		 age_end_ms;	/* UINT64_MAX: no limit */
 	struct timer		 timer;
-	struct deferred		 gone;		/* gives the struct back, when nothing is on the stack */
+	/* gives the struct back, when nothing is on the stack */
+	struct deferred		 gone;
 	struct list		 link;		/* in proxy_local.open */
 	struct addr		 peer;
 	uint8_t			 peer_len;

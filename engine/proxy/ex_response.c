@@ -24,7 +24,8 @@ ex_step_resp_filters(struct exchange *ex)
 		return (STEP_WAIT);
 	case FILTER_REPLY:
 	case FILTER_FAULT:
-		/* A local answer that cannot pass its own filters is a fault that cannot be told. */
+		/* A local answer that cannot pass its own filters is a fault that cannot be told.
+		   */
 		if (ex->local)
 			ex->reply_begun = true;
 		return (ex_fault(ex, ex->chain.reason));
@@ -35,7 +36,8 @@ ex_step_resp_filters(struct exchange *ex)
 static uint32_t
 idle_limit(const struct exchange *ex)
 {
-	enum { TUNNEL_IDLE_MS = 3600 * 1000 };	/* WebSocket and CONNECT: as HAProxy's `timeout tunnel` */
+	/* WebSocket and CONNECT: as HAProxy's `timeout tunnel` */
+	enum { TUNNEL_IDLE_MS = 3600 * 1000 };
 
 	if (ex->resp.m.body == MSG_BODY_TUNNEL)
 		return (TUNNEL_IDLE_MS);

@@ -43,7 +43,8 @@ static enum step_rc (*const steps[EX__MAX])(struct exchange *) = {
 };
 
 enum {
-	EX_STEPS_MAX = 1000	/* activations in one run: more is a loop, and ends in internal_error */
+	/* activations in one run: more is a loop, and ends in internal_error */
+	EX_STEPS_MAX = 1000
 };
 
 static void on_wake(void *arg);

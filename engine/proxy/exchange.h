@@ -47,7 +47,8 @@ struct ex_times {
 };
 
 enum {
-	EX_ARENA_BYTES = 3584	/* inside the exchange: header rows of a usual request and response */
+	/* inside the exchange: header rows of a usual request and response */
+	EX_ARENA_BYTES = 3584
 };
 
 struct exchange {
@@ -88,7 +89,8 @@ struct exchange {
 	enum reason		 deadline_reason;
 	struct pipe		 req_body, resp_body;
 	uint64_t		 body_limit;
-	struct slice		 target;	/* as the upstream shall see it; empty: as received */
+	/* as the upstream shall see it; empty: as received */
+	struct slice		 target;
 	struct slice		 request_id;
 	struct slice		 matched_prefix;
 	struct ex_times		 t;
@@ -97,7 +99,8 @@ struct exchange {
 	uint64_t		 bytes_in, bytes_out;	/* of bodies */
 	uint64_t		 body_since_ms;	/* since when the request's body is awaited */
 	uint64_t		 reply_since_ms;
-	uint64_t		 moved_seen;	/* of the upstream's bodies, when the idle limit was armed */
+	/* of the upstream's bodies, when the idle limit was armed */
+	uint64_t		 moved_seen;
 	const struct addr	*client;	/* the peer, or whom trusted proxies named */
 	struct msg_req		 req;
 	struct msg_resp		 resp;

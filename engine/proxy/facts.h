@@ -21,11 +21,13 @@ struct upstream;
 
 struct facts {
 	uint64_t		 wall_us;	/* when it began */
-	uint64_t		 duration_us;	/* first byte of the request to the last of the response */
+	/* first byte of the request to the last of the response */
+	uint64_t		 duration_us;
 	struct {				/* parts of duration_us; they add up to it */
 		uint64_t	 headers_us, auth_us, queue_us, connect_us, first_byte_us, body_us;
 	}			 phases;
-	const struct msg_req	*req;		/* method and target may be empty if it was malformed */
+	/* method and target may be empty if it was malformed */
+	const struct msg_req	*req;
 	const struct addr	*client;	/* as trusted proxies named it */
 	const struct listener	*listener;
 	const struct route	*route;		/* NULL: none matched */

@@ -69,13 +69,15 @@ struct gate {
 	uint64_t		 max_connections; /* of the process */
 };
 
-/* A worker's end of a listener: outlives reloads, and the listener, while connections hang on it. */
+/* A worker's end of a listener: outlives reloads, and the listener, while connections hang on it.
+   */
 struct listener_local {
 	unsigned		 magic;
 #define LISTENER_LOCAL_MAGIC	0x70d2b51a
 	struct list		 link;		/* in proxy_local.listeners */
 	struct worker		*worker;
-	const struct listener	*listener;	/* of the worker's current generation, or the last that had it */
+	/* of the worker's current generation, or the last that had it */
+	const struct listener	*listener;
 	struct listener_limits	 limits;	/* a copy: connections point to it across reloads */
 	uint32_t		 refs;		/* connections, and one while it accepts */
 	unsigned		 n_sockets;
@@ -108,7 +110,8 @@ extern const struct proxy_program *proxy_program;	/* set before workers start */
 /* Worker thread: at its start and end. */
 struct err	*proxy_worker_enter(struct worker *);
 void		 proxy_worker_leave(struct worker *);
-/* Worker thread, after the swap (snapshot_applied_fn). fds of new listeners come from proxy_sockets. */
+/* Worker thread, after the swap (snapshot_applied_fn). fds of new listeners come from
+   proxy_sockets. */
 void		 proxy_apply(struct worker *, struct snapshot *old, struct snapshot *now);
 /* A connection of this listener is gone. */
 void	proxy_listener_unref(struct listener_local *);

@@ -27,7 +27,8 @@ proxy_limits_set(uint64_t max_connections)
 uint64_t
 proxy_limits_auto(void)
 {
-	enum { OURS = 64, LEAST = 64 };		/* files of our own; never less than this many clients */
+	/* files of our own; never less than this many clients */
+	enum { OURS = 64, LEAST = 64 };
 	struct rlimit r;
 
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur == RLIM_INFINITY)

@@ -29,9 +29,11 @@ struct route_target {		/* of a split: weights of any sum */
 };
 
 struct route_redirect {
-	struct slice	 to;		/* a path, or an absolute URL; no query of its own is added to */
+	/* a path, or an absolute URL; no query of its own is added to */
+	struct slice	 to;
 	uint16_t	 status;	/* 301, 302, 303, 307, 308 */
-	bool		 keep_rest;	/* the route has a prefix: `to` takes its place, the rest is kept */
+	/* the route has a prefix: `to` takes its place, the rest is kept */
+	bool		 keep_rest;
 };
 
 struct route_respond {
@@ -56,7 +58,8 @@ struct route {
 #define ROUTE_MAGIC	0x4e26f8b3
 	uint8_t			 action;	/* enum route_action */
 	bool			 allow_encoded_slash:1;
-	bool			 host_upstream:1;	/* Host is the server's name, not the client's */
+	/* Host is the server's name, not the client's */
+	bool			 host_upstream:1;
 	struct upstream		*upstream;
 	const struct route_target *split;
 	unsigned		 n_split;
@@ -66,7 +69,8 @@ struct route {
 	struct route_timeouts	 timeout;
 	uint64_t		 body_limit;	/* bytes; UINT64_MAX: unlimited */
 	struct slice		 name;		/* as configured, or made from place: "routes[3]" */
-	struct slice		 prefix;	/* canonical, no slash at its end; empty: `/` or no prefix */
+	/* canonical, no slash at its end; empty: `/` or no prefix */
+	struct slice		 prefix;
 	const struct route_conf	*conf;		/* the rest, as decoded */
 	uint32_t		 index;		/* in the file(s): dense, for statistics */
 	struct mark		 mark;

@@ -29,7 +29,8 @@ struct endset {
 	struct server	 v[];		/* texts lie behind the last one */
 };
 
-/* n servers with room for their texts copied from `from`; one reference is the caller's. Main thread. */
+/* n servers with room for their texts copied from `from`; one reference is the caller's. Main
+   thread. */
 struct endset	*endset_new(const struct server *from, unsigned n);
 struct endset	*endset_ref(struct endset *);		/* any thread */
 void		 endset_unref(struct endset **);	/* any thread: plain memory */

@@ -11,7 +11,8 @@
 #include "engine/upstream/upstream.h"
 
 enum {
-	/* What is learned from a server that closed an idle connection after n ms: keep ours for less,
+	/* What is learned from a server that closed an idle connection after n ms: keep ours for
+	   less,
 	   by this much, since its FIN may be on its way when we write. */
 	POOL_LEARN_MARGIN_MS = 1000,
 	POOL_LEARN_LEAST_MS = 500

@@ -38,7 +38,8 @@ struct up_peer {
 	struct list		 idle;		/* struct up_conn.link, warmest first */
 	uint32_t		 n_idle;
 	uint32_t		 n_conns;	/* all: idle, busy, connecting */
-	uint32_t		 learned_ms;	/* the server's own idle limit as seen or said; 0: not known */
+	/* the server's own idle limit as seen or said; 0: not known */
+	uint32_t		 learned_ms;
 	bool			 gone;		/* no endset names it any more */
 	bool			 kept;		/* while lists are swapped */
 	int64_t			 rr_current;	/* smooth round robin's own */
@@ -59,9 +60,11 @@ struct up_local {
 
 /* The worker's end of this upstream, made on first use. NULL: no memory. */
 struct up_local	*pool_local(struct worker *, struct upstream *);
-/* Worker thread: another list of servers. Takes over the reference. False: no memory, the old stays. */
+/* Worker thread: another list of servers. Takes over the reference. False: no memory, the old
+   stays. */
 bool		 pool_swap(struct up_local *, struct endset *);
-/* Closes what is idle and frees it; nothing may be in use. Worker thread, at its end or with the part. */
+/* Closes what is idle and frees it; nothing may be in use. Worker thread, at its end or with the
+   part. */
 void		 pool_free(struct up_local **);
 
 /* The warmest idle connection, taken out, or NULL. Its timer and age were looked after. */

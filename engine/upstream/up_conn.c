@@ -113,7 +113,8 @@ on_io(void *arg, unsigned what)
 			up_stream_failed(uc->us, REASON_UPSTREAM_CONNECT_FAILED);
 			return;
 		}
-		/* Bytes that came with the connection are the server's mistake; the codec says so. */
+		/* Bytes that came with the connection are the server's mistake; the codec says so.
+		   */
 		if (uc->state != UP_CONN_CLOSED && what & (IO_READ | IO_CLOSED))
 			conn_on_io(&uc->conn, what & ~(unsigned)IO_WRITE);
 		return;

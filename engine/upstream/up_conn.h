@@ -29,7 +29,8 @@ struct up_conn {
 #define UP_CONN_MAGIC	0x1d0f6b92
 	uint8_t			 state;		/* enum up_conn_state */
 	uint32_t		 n_requests;
-	uint32_t		 idle_limit_ms;	/* of this connection: ours, or below the server's */
+	/* of this connection: ours, or below the server's */
+	uint32_t		 idle_limit_ms;
 	struct worker		*worker;
 	struct up_peer		*peer;
 	struct up_stream	*us;		/* whom it serves; NULL when idle */

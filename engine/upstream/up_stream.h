@@ -27,7 +27,8 @@ struct worker;
 struct pick {
 	const struct msg_req	*req;		/* for hash by header, cookie, path */
 	const struct addr	*client;	/* for hash by client address */
-	const struct server	*tried[4];	/* servers that failed this request: avoided while others are left */
+	/* servers that failed this request: avoided while others are left */
+	const struct server	*tried[4];
 	uint8_t			 n_tried;
 	bool			 fresh;		/* no reused connection: this is a replay */
 };
@@ -41,25 +42,29 @@ struct up_fault {
 };
 
 struct up_events {
-	/* A new connection is there: up_send may be called. Not raised where up_is_open() was true when
+	/* A new connection is there: up_send may be called. Not raised where up_is_open() was true
+	   when
 	   up_open returned (an idle connection): the usual case costs no event. */
 	void	(*on_open)(void *ex, struct up_stream *, const struct server *);
 	/* 1xx heads other than 101. */
 	void	(*on_info)(void *ex, struct msg_resp *);
 	/* Gives the message to fill for the response: made by the exchange, in its arena. */
 	struct msg *(*on_begin)(void *ex);
-	/* The head page is referenced by the exchange. Body bytes follow in the pipe of up_receive. */
+	/* The head page is referenced by the exchange. Body bytes follow in the pipe of
+	   up_receive. */
 	void	(*on_head)(void *ex, struct msg_resp *, struct page *head, bool end);
 	/* The response is complete (the pipe has its end). */
 	void	(*on_end)(void *ex);
 	/* The request has been written whole. */
 	void	(*on_sent)(void *ex);
-	/* It is over. No further event; the up_stream is gone. After on_head the response pipe is broken too. */
+	/* It is over. No further event; the up_stream is gone. After on_head the response pipe is
+	   broken too. */
 	void	(*on_fail)(void *ex, const struct up_fault *);
 };
 
 /*
- * NULL: no memory. Otherwise it is open already, or on_open or on_fail will come, later. connect_ms is the deadline of a
+ * NULL: no memory. Otherwise it is open already, or on_open or on_fail will come, later.
+ * connect_ms is the deadline of a
  * new connection. The pick is copied but for what it points to.
  */
 struct up_stream *up_open(struct worker *, struct upstream *, const struct pick *,

@@ -16,7 +16,8 @@ struct snapshot_mail {
 	struct worker		*worker;
 	struct worker		*main;
 	snapshot_applied_fn	*on_applied;
-	struct snapshot_use	*use;	/* made by the main thread, so that a worker allocates nothing */
+	/* made by the main thread, so that a worker allocates nothing */
+	struct snapshot_use	*use;
 };
 
 static void snapshot_free(struct snapshot *);

@@ -39,7 +39,8 @@ struct part {
 	uint64_t	 hash;		/* of the decoded configuration: equal means unchanged */
 	struct slice	 name;
 	struct arena	*arena;		/* everything of the part, itself included */
-	void		(*fini)(struct part *);	/* main thread, before the arena goes; may be NULL */
+	/* main thread, before the arena goes; may be NULL */
+	void		(*fini)(struct part *);
 };
 
 struct snapshot {
@@ -59,7 +60,8 @@ struct snapshot_use {
 	struct snapshot	*snap;
 	uint32_t	 active;	/* exchanges and others of this worker that still need it */
 	bool		 retired;
-	struct snapshot_mail *home;	/* carries the reference back, so that this needs no memory */
+	/* carries the reference back, so that this needs no memory */
+	struct snapshot_mail *home;
 };
 
 struct part	*part_new(enum part_kind, struct slice name, size_t size, uint64_t hash);
