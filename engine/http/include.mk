@@ -2,6 +2,10 @@
 noinst_LIBRARIES += libengine_http.a
 libengine_http_a_SOURCES = \
 	engine/http/codec.h \
+	engine/http/date.c \
+	engine/http/date.h \
+	engine/http/field.c \
+	engine/http/field.h \
 	engine/http/hdr.def \
 	engine/http/hdr_id.c \
 	engine/http/hdr_id.h \
@@ -18,4 +22,6 @@ libengine_http_a_SOURCES = \
 	engine/http/reason.c \
 	engine/http/reason.def \
 	engine/http/reason.h \
-	engine/http/status.def
+	engine/http/status.def \
+	engine/http/uri.c \
+	engine/http/uri.h

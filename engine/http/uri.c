@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "engine/http/uri.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include "engine/base/cc.h"
+#include "engine/mem/arena.h"
+
+/* What a byte may be in a raw path. */
+enum {
+	URI_BAD = 0,		/* controls, space, DEL, non-ASCII; `?` and `#` end a path */
+	URI_PLAIN,		/* stays as it is */
+	URI_UNRESERVED,		/* the same, and its escape stands for it (RFC 3986, 2.3) */
+	URI_SLASH,
+	URI_PERCENT,
+	URI_BACKSLASH
+};
+
+static const uint8_t uri_class[256] = {
+	['!'] = URI_PLAIN, ['"'] = URI_PLAIN, ['$'] = URI_PLAIN, ['%'] = URI_PERCENT,
+	['&' ... ','] = URI_PLAIN, ['-'] = URI_UNRESERVED, ['.'] = URI_UNRESERVED,
+	['/'] = URI_SLASH, ['0' ... '9'] = URI_UNRESERVED, [':' ... '>'] = URI_PLAIN,
+	['@'] = URI_PLAIN, ['A' ... 'Z'] = URI_UNRESERVED, ['['] = URI_PLAIN,
+	['\\'] = URI_BACKSLASH, [']' ... '^'] = URI_PLAIN, ['_'] = URI_UNRESERVED,
+	['`'] = URI_PLAIN, ['a' ... 'z'] = URI_UNRESERVED, ['{' ... '}'] = URI_PLAIN,
+	['~'] = URI_UNRESERVED
+};
+
+static const int8_t uri_hex[256] = {
+	['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6, ['6'] = 7, ['7'] = 8,
+	['8'] = 9, ['9'] = 10, ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15,
+	['F'] = 16, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16
+};
+
+/* No byte that needs a second look, and no `//` or `/.`: such a path is canonical. */
+static bool
+is_plain_bytes(const char *p, size_t n, bool after_slash)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned c = uri_class[(uint8_t)p[i]];
+
+		if (c == URI_BAD || c >= URI_PERCENT)
+			return (false);
+		if (after_slash && (c == URI_SLASH || p[i] == '.'))
+			return (false);
+		after_slash = c == URI_SLASH;
+	}
+	return (true);
+}
+
+#ifdef __SSE2__
+/* Sixteen bytes at once; after_slash: the byte before them is a slash. */
+static inline bool
+is_plain_16(const char *p, bool after_slash)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i slash = _mm_cmpeq_epi8(v, _mm_set1_epi8('/'));
+	__m128i dot = _mm_or_si128(slash, _mm_cmpeq_epi8(v, _mm_set1_epi8('.')));
+	/* Signed: bytes above 0x7f are below the space too. */
+	__m128i bad = _mm_cmplt_epi8(v, _mm_set1_epi8('!'));
+	unsigned slashes, dots;
+
+	bad = _mm_or_si128(bad, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+	bad = _mm_or_si128(bad, _mm_cmpeq_epi8(v, _mm_set1_epi8('%')));
+	bad = _mm_or_si128(bad, _mm_cmpeq_epi8(v, _mm_set1_epi8('#')));
+	bad = _mm_or_si128(bad, _mm_cmpeq_epi8(v, _mm_set1_epi8('?')));
+	bad = _mm_or_si128(bad, _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+	slashes = (unsigned)_mm_movemask_epi8(slash);
+	dots = (unsigned)_mm_movemask_epi8(dot);
+	return ((((slashes << 1 | after_slash) & dots) | (unsigned)_mm_movemask_epi8(bad)) == 0);
+}
+#endif
+
+static bool
+is_plain(struct slice s)
+{
+#ifdef __SSE2__
+	size_t i;
+
+	if (s.len >= 16) {
+		if (!is_plain_16(s.p, false))
+			return (false);
+		for (i = 16; i + 16 <= s.len; i += 16) {
+			if (!is_plain_16(s.p + i, s.p[i - 1] == '/'))
+				return (false);
+		}
+		/* The rest in a block that overlaps the one before. */
+		i = s.len - 16;
+		return (i % 16 == 0 || is_plain_16(s.p + i, s.p[i - 1] == '/'));
+	}
+#endif
+	return (is_plain_bytes(s.p, s.len, false));
+}
+
+/*
+ * The slow path. out holds whole segments, each with the slash before it; an empty segment is a
+ * slash alone and stays until the end, so that `..` after one can be seen: some servers merge
+ * `//` first, others remove dot segments first, and then the path has two meanings.
+ */
+struct uri_out {
+	char	*p;
+	size_t	 len;
+	bool	 encoded_slash;
+};
+
+/* One escape at in; false: bad. */
+static bool
+put_escape(struct uri_out *out, const char *in, const char *end)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	int hi, lo;
+	uint8_t c;
+
+	if (end - in < 3)
+		return (false);
+	hi = uri_hex[(uint8_t)in[1]] - 1;
+	lo = uri_hex[(uint8_t)in[2]] - 1;
+	if (hi < 0 || lo < 0)
+		return (false);
+	c = (uint8_t)(hi << 4 | lo);
+	if (c == 0)
+		return (false);
+	if (uri_class[c] == URI_UNRESERVED) {
+		out->p[out->len++] = (char)c;
+		return (true);
+	}
+	out->encoded_slash |= c == '/' || c == '\\';
+	out->p[out->len++] = '%';
+	out->p[out->len++] = digits[hi];
+	out->p[out->len++] = digits[lo];
+	return (true);
+}
+
+/* The bytes of a segment up to the next slash or the end; NULL: malformed. */
+static const char *
+put_segment(struct uri_out *out, const char *in, const char *end)
+{
+	while (in < end) {
+		switch (uri_class[(uint8_t)*in]) {
+		case URI_SLASH:
+			return (in);
+		case URI_PLAIN:
+		case URI_UNRESERVED:
+			out->p[out->len++] = *in++;
+			break;
+		case URI_PERCENT:
+			if (!put_escape(out, in, end))
+				return (NULL);
+			in += 3;
+			break;
+		case URI_BACKSLASH:
+			/* To some servers a slash: the same as its escape. */
+			out->encoded_slash = true;
+			memcpy(out->p + out->len, "%5C", 3);
+			out->len += 3;
+			in++;
+			break;
+		default:
+			return (NULL);
+		}
+	}
+	return (in);
+}
+
+/* Takes the segment that begins at `at` away when it is a dot segment; false: malformed. */
+static bool
+drop_dots(struct uri_out *out, size_t at, bool is_last)
+{
+	struct slice seg = slice_of(out->p + at + 1, out->len - at - 1);
+	bool up = slice_eq(seg, SLICE(".."));
+
+	if (!up && !slice_eq(seg, SLICE(".")))
+		return (true);
+	out->len = at;
+	if (up) {
+		/* Above the root, or an empty segment before it. */
+		if (at == 0 || out->p[at - 1] == '/')
+			return (false);
+		while (out->p[--out->len] != '/')
+			;
+	}
+	if (is_last)
+		out->p[out->len++] = '/';
+	return (true);
+}
+
+static size_t
+merge_slashes(char *p, size_t n)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] != '/' || len == 0 || p[len - 1] != '/')
+			p[len++] = p[i];
+	}
+	return (len);
+}
+
+static size_t
+count_backslashes(struct slice s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.len; i++)
+		n += s.p[i] == '\\';
+	return (n);
+}
+
+static CC_COLD enum uri_rc
+make_canonical(struct slice raw, struct arena *arena, struct slice *path_r)
+{
+	struct arena_mark mark = arena_mark(arena);
+	const char *in = raw.p, *end = raw.p + raw.len;
+	struct uri_out out = {NULL, 0, false};
+
+	/* A backslash grows by two; a dot segment at the end leaves its slash. */
+	out.p = arena_alloc(arena, raw.len + 2 * count_backslashes(raw) + 1);
+	if (out.p == NULL)
+		return (URI_NO_MEMORY);
+	while (in < end) {
+		size_t at = out.len;
+
+		out.p[out.len++] = '/';
+		in = put_segment(&out, in + 1, end);
+		if (in == NULL || !drop_dots(&out, at, in == end)) {
+			arena_rewind(arena, &mark);
+			return (URI_MALFORMED);
+		}
+	}
+	out.len = merge_slashes(out.p, out.len);
+	*path_r = slice_of(out.p, out.len);
+	if (slice_eq(*path_r, raw)) {
+		arena_rewind(arena, &mark);
+		*path_r = raw;
+	}
+	return (out.encoded_slash ? URI_ENCODED_SLASH : URI_OK);
+}
+
+enum uri_rc
+uri_canonical(struct slice raw, struct arena *arena, struct slice *path_r)
+{
+	if (unlikely(raw.len == 0 || raw.p[0] != '/'))
+		return (URI_MALFORMED);
+	if (likely(is_plain(raw))) {
+		*path_r = raw;
+		return (URI_OK);
+	}
+	return (make_canonical(raw, arena, path_r));
+}
+
+/* ":" port, or nothing; port 0 is no port. */
+static bool
+read_port(struct slice s, unsigned *port_r)
+{
+	unsigned port = 0;
+
+	*port_r = 0;
+	if (s.len == 0)
+		return (true);
+	if (s.p[0] != ':')
+		return (false);
+	for (size_t i = 1; i < s.len; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return (false);
+		port = port * 10 + (unsigned)(s.p[i] - '0');
+		if (port > 65535)
+			return (false);
+	}
+	*port_r = port;
+	return (true);
+}
+
+/* Unreserved, sub-delims but `,`, and escapes by their bytes (RFC 3986, 3.2.2). */
+static bool
+is_reg_name(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.p[i];
+
+		if (uri_class[(uint8_t)c] == URI_UNRESERVED)
+			continue;
+		if (c == '\0' || strchr("!$&'()*+;=%", c) == NULL)
+			return (false);
+	}
+	return (s.len > 0);
+}
+
+static bool
+is_ip_literal(struct slice s)
+{
+	for (size_t i = 1; i + 1 < s.len; i++) {
+		char c = s.p[i];
+
+		if (uri_hex[(uint8_t)c] == 0 && c != ':' && c != '.')
+			return (false);
+	}
+	return (s.len >= 4);
+}
+
+bool
+uri_split_authority(struct slice authority, struct slice *host_r, unsigned *port_r)
+{
+	struct slice host;
+	ssize_t end;
+
+	if (authority.len > 0 && authority.p[0] == '[') {
+		end = slice_find_byte(authority, ']');
+		host = slice_of(authority.p, end < 0 ? 0 : (size_t)end + 1);
+		*host_r = host;
+		return (is_ip_literal(host) && read_port(slice_skip(authority, host.len), port_r));
+	}
+	end = slice_find_byte(authority, ':');
+	host = end < 0 ? authority : slice_of(authority.p, (size_t)end);
+	if (!is_reg_name(host) || !read_port(slice_skip(authority, host.len), port_r))
+		return (false);
+	if (host.p[host.len - 1] == '.')
+		host.len--;
+	*host_r = host;
+	return (host.len > 0);
+}
+
+bool
+uri_query_next(struct slice *rest, struct slice *name_r, struct slice *value_r)
+{
+	struct slice piece;
+	ssize_t at;
+
+	while (slice_split(rest, '&', &piece)) {
+		if (piece.len == 0)
+			continue;
+		at = slice_find_byte(piece, '=');
+		*name_r = at < 0 ? piece : slice_of(piece.p, (size_t)at);
+		*value_r = at < 0 ? slice_of(piece.p + piece.len, 0) :
+		    slice_skip(piece, (size_t)at + 1);
+		return (true);
+	}
+	return (false);
+}
