@@ -22,14 +22,20 @@ enum uri_rc {
 
 /*
  * *path_r is `raw` itself when that is canonical already (the usual case: no copy), else new bytes
- * in the arena. %2F and %5C stay encoded. A path that climbs above the root is URI_MALFORMED.
+ * in the arena; a raw backslash becomes %5C. %2F and %5C stay encoded. A path that climbs above the
+ * root is URI_MALFORMED, and so is `..` where an empty segment (`//`) stands before it: servers that
+ * merge slashes first and servers that do it last read two different paths there. A slash at the end
+ * is part of the path; so are parameters (`;x`).
  */
 enum uri_rc	uri_canonical(struct slice raw, struct arena *, struct slice *path_r);
 
-/* RFC 3986 authority: host, port (0: none). IPv6 in brackets. Trailing dot of a name cut off. */
+/*
+ * RFC 3986 authority without user: host, port (0: none). An IPv6 address keeps its brackets; the
+ * trailing dot of a name is cut off. False: not an authority; *host_r and *port_r are then undefined.
+ */
 bool		uri_split_authority(struct slice authority, struct slice *host_r, unsigned *port_r);
 
-/* The next name=value of a query; raw, undecoded. */
+/* The next name=value of a query; raw, undecoded. Empty pieces (`&&`) are skipped. False: no more. */
 bool		uri_query_next(struct slice *rest, struct slice *name_r, struct slice *value_r);
 
 #endif
