@@ -472,9 +472,11 @@ wrote_body(struct h1 *h, size_t n)
 		h->out_left -= k;
 		pipe_consume(h->out_body, (uint32_t)k);
 	}
-	k = take(&n, h->tail_len);
-	h->tail += k;
-	h->tail_len = (uint8_t)(h->tail_len - k);
+	if (h->tail_len > 0) {
+		k = take(&n, h->tail_len);
+		h->tail += k;
+		h->tail_len = (uint8_t)(h->tail_len - k);
+	}
 	must(n == 0);
 }
 

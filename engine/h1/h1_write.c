@@ -139,10 +139,11 @@ is_received(const struct msg_req *r, struct slice s)
 static bool
 is_sound_target(const struct msg_req *r, struct slice s, bool is_query)
 {
-	const char *p = s.p, *end = s.p + s.len;
+	const char *p = s.p, *end;
 
 	if (s.len == 0 || is_received(r, s))
 		return (true);
+	end = p + s.len;
 	while ((p = h1_scan_target(p, end)) < end && *p == '?' && is_query)
 		p++;
 	return (p == end);

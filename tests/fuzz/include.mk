@@ -22,3 +22,26 @@ tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz_config.c $(CONFIG_SHAPE) $(FUZZ
 tests_fuzz_fuzz_config_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_config_LDADD = libengine_config.a libengine_mem.a libengine_base.a $(YAML_LIBS) \
 	$(JEMALLOC_LIBS)
+
+FUZZ_H1 = \
+	tests/fuzz/fuzz_h1_request \
+	tests/fuzz/fuzz_h1_response \
+	tests/fuzz/fuzz_h1_chunked \
+	tests/fuzz/fuzz_h1_codec
+FUZZ_TARGETS += $(FUZZ_H1)
+
+tests_fuzz_fuzz_h1_request_SOURCES = tests/fuzz/fuzz_h1_request.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_h1_request_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_h1_request_LDADD = $(H1_TEST_LIBS)
+
+tests_fuzz_fuzz_h1_response_SOURCES = tests/fuzz/fuzz_h1_response.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_h1_response_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_h1_response_LDADD = $(H1_TEST_LIBS)
+
+tests_fuzz_fuzz_h1_chunked_SOURCES = tests/fuzz/fuzz_h1_chunked.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_h1_chunked_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_h1_chunked_LDADD = tests/unit/h1/librig.a $(H1_TEST_LIBS)
+
+tests_fuzz_fuzz_h1_codec_SOURCES = tests/fuzz/fuzz_h1_codec.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_h1_codec_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_h1_codec_LDADD = tests/unit/h1/librig.a $(H1_TEST_LIBS)

@@ -10,22 +10,8 @@
 
 #include "engine/base/check.h"
 
-static void CC_PRINTF(2, 3)
-note(struct rig *r, const char *fmt, ...)
-{
-	va_list ap;
-	int n;
-
-	if (r->quiet)
-		return;
-	va_start(ap, fmt);
-	n = vsnprintf(r->log + r->log_len, RIG_LOG - r->log_len, fmt, ap);
-	va_end(ap);
-	must(n >= 0);
-	r->log_len += (size_t)n;
-	if (r->log_len >= RIG_LOG)
-		r->log_len = RIG_LOG - 1;
-}
+static struct page_pool pool;
+static unsigned n_rigs;
 
 static void
 grow(char **p, size_t *cap, size_t want)
@@ -35,6 +21,25 @@ grow(char **p, size_t *cap, size_t want)
 	*cap = want * 2;
 	*p = realloc(*p, *cap);
 	must(*p != NULL);
+}
+
+static void CC_PRINTF(2, 3)
+note(struct rig *r, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	if (r->quiet)
+		return;
+	va_start(ap, fmt);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	must(n >= 0);
+	grow(&r->log, &r->log_cap, r->log_len + (size_t)n + 1);
+	va_start(ap, fmt);
+	(void)vsnprintf(r->log + r->log_len, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	r->log_len += (size_t)n;
 }
 
 static void
@@ -194,10 +199,13 @@ rig_new(enum codec_role role)
 	must(r != NULL);
 	r->magic = RIG_MAGIC;
 	r->limits = (struct codec_limits){ 16384, 8192, 100, 256 };
-	page_pool_init(&r->pages, 4096);
+	if (pool.magic != PAGE_POOL_MAGIC)
+		page_pool_init(&pool, 4096);
+	n_rigs++;
+	r->pages = &pool;
 	arena_init(&r->arena, NULL, 0, ARENA_TRY);
 	pipe_init(&r->body, PIPE_LOW, PIPE_HIGH);
-	h1_init(&r->h1, role, &events, r, &r->limits, &r->pages);
+	h1_init(&r->h1, role, &events, r, &r->limits, r->pages);
 	return (r);
 }
 
@@ -211,7 +219,8 @@ rig_free(struct rig *r)
 	if (r->page != NULL)
 		page_unref(&r->page);
 	arena_fini(&r->arena);
-	page_pool_fini(&r->pages);
+	must(--n_rigs > 0 || pool.in_use == 0);
+	free(r->log);
 	free(r->in_body);
 	free(r->out);
 	free(r);
@@ -226,7 +235,7 @@ room(struct rig *r, size_t n)
 
 	if (r->page != NULL && r->page->cap - r->end >= n)
 		return;
-	page = left + n <= PAGE_BYTES ? page_get(&r->pages) : page_get_large(&r->pages, left + n);
+	page = left + n <= PAGE_BYTES ? page_get(r->pages) : page_get_large(r->pages, left + n);
 	must(page != NULL);
 	if (left > 0)
 		memcpy(page->data, r->page->data + r->start, left);
@@ -377,6 +386,7 @@ const char *
 rig_log(struct rig *r)
 {
 	flush_body(r);
+	grow(&r->log, &r->log_cap, r->log_len + 1);
 	r->log[r->log_len] = '\0';
 	r->log_len = 0;
 	return (r->log);

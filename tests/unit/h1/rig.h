@@ -14,16 +14,12 @@
 #include "engine/mem/arena.h"
 #include "engine/mem/page.h"
 
-enum {
-	RIG_LOG = 256 * 1024
-};
-
 struct rig {
 	unsigned magic;
 #define RIG_MAGIC 0x7e57a1b2
 	struct h1 h1;
 	struct codec_limits limits;
-	struct page_pool pages;
+	struct page_pool *pages;	/* one for all rigs; empty again when the last one goes */
 	struct arena arena;
 	struct page *pins[64];		/* heads that the exchange holds on to */
 	unsigned n_pins;
@@ -33,8 +29,8 @@ struct rig {
 		struct msg_resp resp;
 	} msg;
 	struct pipe body;		/* of what we send */
-	char log[RIG_LOG];
-	size_t log_len;
+	char *log;			/* on the heap */
+	size_t log_len, log_cap;
 	char *in_body;			/* body bytes since the head, on the heap */
 	size_t in_len, in_cap;
 	char *out;			/* all bytes gathered and written, on the heap */

@@ -526,10 +526,11 @@ no_memory(void **state)
 
 	r = rig_new(CODEC_SERVER);
 	(void)FEED(r, SMALL);
-	r->pages.max = 16;
-	while (n < 64 && (all[n] = page_get(&r->pages)) != NULL)
+	r->pages->max = 16;
+	while (n < 64 && (all[n] = page_get(r->pages)) != NULL)
 		n++;
 	assert_false(rig_send_status(r, 200, MSG_BODY_NONE, 0));
+	r->pages->max = 4096;
 	while (n > 0)
 		page_unref(&all[--n]);
 	assert_true(rig_send_status(r, 200, MSG_BODY_NONE, 0));
