@@ -9,3 +9,9 @@ bench_paced_LDADD = -lm
 CLEANFILES += bench/floor bench/origin bench/paced
 
 TESTS += bench/selftest
+
+# Nanoseconds a message in the HTTP/1 codec, without I/O: `make bench/micro_h1 && bench/micro_h1`.
+EXTRA_PROGRAMS += bench/micro_h1
+bench_micro_h1_SOURCES = bench/micro_h1.c
+bench_micro_h1_LDADD = libengine_h1.a libengine_http.a libengine_mem.a libengine_base.a $(JEMALLOC_LIBS)
+CLEANFILES += bench/micro_h1
