@@ -141,7 +141,8 @@ def _fill_template(result):
         "TARGETS": _targets_section(result), "MEMORY_TABLE": _memory_section(result),
         "SCENARIOS": "\n".join(_scenario_section(result, s) for s in SCENARIOS
                                if result["scenarios"].get(s.name)),
-        "NICE": f" All ran at priority {result['nice']}." if result.get("nice") else "",
+        "REALTIME": " Proxies and load ran at real-time priority (`--realtime`)."
+                    if result.get("realtime") else "",
         "LEFT_OUT": left_out,
         "CHARTS": "\n\n".join(f"![{n[12:-4]} chart](performance/{n})" for n in charts(result)),
     }

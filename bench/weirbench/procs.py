@@ -14,6 +14,9 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 _running = []
 
+# Whether children run before everything else on the machine; set once, before the first starts.
+realtime = False
+
 
 class BenchError(Exception):
     """A run that cannot go on, or a row that is not valid; its text is for the reader."""
@@ -44,11 +47,14 @@ class Proc:
         self.name = name
         self.argv = argv
 
+
         def before_exec():
             # SIGTERM, not SIGKILL: nginx's master must get to end its workers.
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
             if cpus:
                 os.sched_setaffinity(0, cpus)
+            if realtime:
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
 
         self.popen = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=stdout or subprocess.DEVNULL,
