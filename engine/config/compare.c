@@ -178,12 +178,12 @@ put_node(struct digest *d, const struct node *n)
 	struct digest sum = { { 0, 0 } };
 
 	put_u64(d, n->kind);
-	put_u64(d, n->count);
 	if (n->kind == NODE_SCALAR) {
 		put_u64(d, node_scalar_kind(n));
 		put_slice(d, node_is_null(n) ? SLICE("") : node_text(n));
 		return;
 	}
+	put_u64(d, n->count);
 	for (uint32_t i = 0; i < n->count; i++) {
 		struct digest one = { { 1, 2 } };
 

@@ -50,19 +50,19 @@ struct load_state {
 
 /* How many bytes a file will have: what the system says, or a guess for pipes. */
 static size_t
-room_for(int fd)
+room_for(int fd, size_t max_bytes)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
 		return ((size_t)st.st_size + 1);
-	return (4096);
+	return (max_bytes < 4096 ? max_bytes + 1 : 4096);
 }
 
 static const char *
 read_all(struct arena *a, int fd, size_t max_bytes, struct slice *r)
 {
-	size_t cap = room_for(fd), len = 0;
+	size_t cap = room_for(fd, max_bytes), len = 0;
 	char *p, *grown;
 	ssize_t n;
 

@@ -138,11 +138,13 @@ node_map_eq(const struct node *a, const struct node *b)
 bool
 node_eq(const struct node *a, const struct node *b)
 {
-	if (a->kind != b->kind || a->count != b->count)
+	if (a->kind != b->kind)
 		return (false);
 	if (a->kind == NODE_SCALAR)
 		return (node_scalar_kind(a) == node_scalar_kind(b) &&
 		    (node_is_null(a) || slice_eq(node_text(a), node_text(b))));
+	if (a->count != b->count)
+		return (false);
 	if (a->kind == NODE_MAP)
 		return (node_map_eq(a, b));
 	for (uint32_t i = 0; i < a->count; i++)

@@ -13,6 +13,7 @@ TESTS += tests/conformance/config/run
 CONFIG_TESTS = \
 	tests/unit/config/test_diag \
 	tests/unit/config/test_example \
+	tests/unit/config/test_load \
 	tests/unit/config/test_scalar \
 	tests/unit/config/test_schema \
 	tests/unit/config/test_yaml
@@ -28,3 +29,5 @@ tests_unit_config_test_schema_SOURCES = tests/unit/config/test_schema.c $(CONFIG
 tests_unit_config_test_schema_LDADD = $(CONFIG_TEST_LIBS)
 tests_unit_config_test_yaml_SOURCES = tests/unit/config/test_yaml.c $(CONFIG_SHAPE)
 tests_unit_config_test_yaml_LDADD = $(CONFIG_TEST_LIBS)
+tests_unit_config_test_load_SOURCES = tests/unit/config/test_load.c $(CONFIG_SHAPE)
+tests_unit_config_test_load_LDADD = $(CONFIG_TEST_LIBS)

@@ -266,6 +266,7 @@ test_equality(void **state)
 	    "routes: [{ prefix: /b, upstream: a }, { prefix: /, upstream: a }]", false);
 	check_same(w, "extra: { a: 1, b: [x] }", "extra: { b: [x], a: 1 }", true);
 	check_same(w, "extra: { a: 1 }", "extra: { a: \"1\" }", false);
+	check_same(w, "extra: [~, null, ]", "extra: [null, Null]", true);
 	check_same(w, "upstreams: { u: { servers: [a:1], tls: { password: x } } }",
 	    "upstreams: { u: { servers: [a:1], tls: { password: y } } }", false);
 	check_same(w, "upstreams: { u: { servers: [a:1], tls: {} } }",
