@@ -52,23 +52,23 @@ struct h1 {
 	uint8_t			 req_method;	/* of the request that a response answers */
 	uint8_t			 req_version;	/* server role: 1.0 clients get no chunked */
 	uint8_t			 n_info;	/* 1xx seen for this request */
-	uint8_t			 line_len;	/* chunk-size line going out: in `line`, from line_off */
+	uint8_t			 line_len;	/* `line`: from line_off on it is to be written */
 	uint8_t			 line_off;
 	uint8_t			 tail_len;	/* static bytes behind the chunk */
-	uint32_t		 out_off;	/* out_page: [out_off, out_len) is still to be written */
+	uint32_t		 out_off;	/* out_page: from here to out_len to be written */
 	uint32_t		 out_len;
 	struct page		*out_page;
 	struct pipe		*out_body;
-	uint64_t		 out_left;	/* of a body with a length, or of the chunk going out */
+	uint64_t		 out_left;	/* of a body with a length, or of the chunk */
 	const char		*tail;
-	struct slice		 asked_upgrade;	/* client role: the protocol that 101 may switch to */
+	struct slice		 asked_upgrade;	/* client role: what 101 may switch to */
 	char			 line[18];
 
 	bool			 in_keep:1;	/* the peer's message lets the connection live on */
 	bool			 out_keep:1;	/* so does ours */
 	bool			 draining:1;
 	bool			 paused:1;	/* on_body asked for a pause */
-	bool			 empty_line:1;	/* the one before a request that is tolerated was seen */
+	bool			 empty_line:1;	/* the one let pass before a request was seen */
 	bool			 last_chunk:1;	/* it is in what is being written */
 };
 

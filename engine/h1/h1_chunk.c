@@ -12,7 +12,8 @@ enum chunk_state {
 	DATA_LF
 };
 
-enum { MAX_DIGITS = 16 };	/* of a 64-bit size; leading zeros count, or a line could go on for ever */
+/* Of a 64-bit size; leading zeros count, or a line could go on for ever. */
+enum { MAX_DIGITS = 16 };
 
 static int
 hex_value(char c)

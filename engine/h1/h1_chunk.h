@@ -2,8 +2,9 @@
 /*
  * The chunked coding (RFC 9112, 7.1), in and out. Private to the folder.
  *
- * In: sizes are hex digits only, sixteen at most and not above INT64_MAX; then either CR LF or ';' and
- * an extension, which is thrown away and bounded. No white space anywhere, no bare CR or LF.
+ * In: sizes are hex digits only, sixteen at most and not above INT64_MAX; then either CR LF or
+ * ';' and an extension, which is thrown away and bounded. No white space anywhere, no bare CR or
+ * LF.
  */
 #ifndef WEIR_H1_CHUNK_H
 #define WEIR_H1_CHUNK_H

@@ -29,7 +29,8 @@ struct input {
 };
 
 enum {
-	LOGGED_TARGET_MAX = 1024	/* bytes of a refused request's target that are kept for the log */
+	/* Bytes of a refused request's target that are kept for the log. */
+	LOGGED_TARGET_MAX = 1024
 };
 
 static inline bool

@@ -12,7 +12,7 @@
 
 #include "engine/base/check.h"
 
-/* The inside of [ ]: hex digits, colons and dots, two colons at least; the address itself is not parsed. */
+/* The inside of [ ]: hex digits, dots and two colons at least; not parsed any further. */
 static bool
 is_ip_literal(struct slice s)
 {
@@ -321,7 +321,7 @@ h1_resp_fill(struct msg_resp *r, const struct h1_head *h, enum http_method metho
 	r->keep_alive_s = keep_alive_seconds(&r->m.headers);
 	bodiless = h->status < 200 || h->status == 204;
 	if (bodiless && (chunked || r->m.content_length > 0)) {
-		/* RFC 9110, 8.6; RFC 9112, 6.1. Where the next message begins is anybody's guess. */
+		/* RFC 9110, 8.6; RFC 9112, 6.1. Where the next message begins nobody knows. */
 		r->m.keep_alive = false;
 		if (h->status < 200)
 			return (REASON_UPSTREAM_MALFORMED);

@@ -11,9 +11,9 @@
  *
  *   body states: LENGTH, CHUNK <-> CHUNK_DATA, then TRAILERS; CLOSE (client); TUNNEL after 101
  *
- * Invariants: (1) `in` is set from on_begin to on_end or on_error, and only then; (2) in WAIT no byte
- * is used; (3) a server's HEAD implies that nothing of an earlier exchange is left to write; (4)
- * in DISCARD and ERROR no event is raised; (5) a message whose bytes fall short is never
+ * Invariants: (1) `in` is set from on_begin to on_end or on_error, and only then; (2) in WAIT no
+ * byte is used; (3) a server's HEAD implies that nothing of an earlier exchange is left to write;
+ * (4) in DISCARD and ERROR no event is raised; (5) a message whose bytes fall short is never
  * followed by anything.
  */
 #ifndef WEIR_H1_H1_IN_H

@@ -219,7 +219,7 @@ finish(struct h1 *h)
 {
 	bool was_tunnel = h->out_state == H1_OUT_TUNNEL;
 
-	/* More in the pipe than the length said: the peer has all it was promised, no more goes out. */
+	/* More in the pipe than the length said: the peer has all it was promised. */
 	if (h->out_state == H1_OUT_LENGTH && h->out_body->queued > 0)
 		h->out_keep = false;
 	h->out_state = was_tunnel ? H1_OUT_BROKEN : H1_OUT_IDLE;
@@ -337,7 +337,7 @@ next_chunk(struct h1 *h)
 	return (true);
 }
 
-/* Body bytes by reference, at most `left` of them; returns how many pieces, *all_r: none is left out. */
+/* Body bytes by reference, `left` of them. Returns how many pieces; *all_r: none is left out. */
 static unsigned
 put_spans(struct h1 *h, struct iovec *v, unsigned cap, uint64_t left, bool *all_r)
 {

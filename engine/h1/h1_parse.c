@@ -41,7 +41,9 @@ static enum h1_parse_rc
 more(struct h1_head *h, const struct codec_limits *limits, const char *line, const char *end,
     enum reason reason)
 {
-	if ((size_t)(end - line) > limits->line_bytes || h->counted + (end - line) > limits->head_bytes)
+	size_t n = (size_t)(end - line);
+
+	if (n > limits->line_bytes || h->counted + n > limits->head_bytes)
 		return (bad(h, reason));
 	return (H1_PARSE_MORE);
 }
@@ -73,8 +75,11 @@ field_name(struct h1_head *h, const char *p, const char *end, uint8_t *id_r, boo
 	const char *colon = h1_find_colon(p, end);
 
 	*drop_r = false;
-	if (colon != NULL && (*id_r = (uint8_t)hdr_id_of(slice_of(p, (size_t)(colon - p)))) != HDR_OTHER)
-		return (colon);
+	if (colon != NULL) {
+		*id_r = (uint8_t)hdr_id_of(slice_of(p, (size_t)(colon - p)));
+		if (*id_r != HDR_OTHER)
+			return (colon);
+	}
 	colon = h1_scan_token(p, end);
 	if (colon == end) {
 		*rc_r = H1_PARSE_MORE;
@@ -100,8 +105,10 @@ parse_field(struct h1_head *h, const struct codec_limits *limits, const char **p
 	bool drop;
 
 	colon = field_name(h, line, end, &id, &drop, &rc);
+	if (colon == NULL && rc == H1_PARSE_MORE)
+		return (more(h, limits, line, end, REASON_HEADER_TOO_LARGE));
 	if (colon == NULL)
-		return (rc == H1_PARSE_MORE ? more(h, limits, line, end, REASON_HEADER_TOO_LARGE) : rc);
+		return (rc);
 	for (p = colon + 1; p < end && (*p == ' ' || *p == '\t'); p++)
 		;
 	value_end = h1_scan_value(p, end);

@@ -4,9 +4,10 @@
  * Private to the folder.
  *
  * The syntax comes first (h1_parse_*), into a struct on the caller's stack, because nothing may be
- * allocated before the head is whole; then its meaning (h1_req_fill, h1_resp_fill in h1_head.c), into
- * the message. Nothing is copied: slices point into the bytes given. A field's raw bytes keep the
- * optional white space around the value, which is harmless to every reader; `value` is without it.
+ * allocated before the head is whole; then its meaning (h1_req_fill, h1_resp_fill in h1_head.c),
+ * into the message. Nothing is copied: slices point into the bytes given. A field's raw bytes
+ * keep the optional white space around the value, which is harmless to every reader; `value` is
+ * without it.
  */
 #ifndef WEIR_H1_PARSE_H
 #define WEIR_H1_PARSE_H
@@ -29,7 +30,7 @@ struct h1_head {
 	const char	*query;		/* the first '?' in the target, or NULL */
 	struct slice	 phrase;
 	uint16_t	 status;
-	uint8_t		 version;	/* enum http_version; 0 until the first line has been read */
+	uint8_t		 version;	/* enum http_version; 0: no first line yet */
 	uint8_t		 reason;	/* enum reason, with H1_PARSE_BAD */
 	uint16_t	 n_rows;
 	uint16_t	 n_fields;	/* field lines seen, those dropped included */

@@ -39,7 +39,7 @@ enum codec_rc {
 	CODEC_MORE,	/* all used, or what is left is a part of a head: keep it, read more */
 	CODEC_BLOCKED,	/* will take no more until something here is finished or resumed:
 			   HTTP/1 pipelining (the response is not out yet), a paused body */
-	CODEC_ERROR,	/* the connection cannot go on; on_error has said why, if a stream was open */
+	CODEC_ERROR,	/* the connection cannot go on; on_error has said why, with a stream open */
 	CODEC_TUNNEL	/* from here on bytes are opaque and go by on_body */
 };
 
@@ -64,16 +64,16 @@ struct codec_events {
 	struct msg *(*on_begin)(struct codec_stream *);
 	/* Client role: a 1xx head other than 101. The message is the one from on_begin. */
 	void	(*on_info)(struct codec_stream *, struct msg_resp *);
-	/* The head is complete and sound. `end`: no body follows. Slices lie in `head`, a page that the
-	   owner must take a reference of. */
+	/* The head is complete and sound. `end`: no body follows. Slices lie in `head`, a page
+	   that the owner must take a reference of. */
 	void	(*on_head)(struct codec_stream *, struct msg *, struct page *head, bool end);
 	/* Bytes of the body; the span carries one page reference, now the owner's. Returns false to
 	   ask for a pause: feed then returns CODEC_BLOCKED until codec_resume(). */
 	bool	(*on_body)(struct codec_stream *, struct span);
 	/* The message is complete. Trailers are in msg.trailers. */
 	void	(*on_end)(struct codec_stream *);
-	/* Server: a request that must be refused, with the reason to answer. Client: the response is
-	   unusable. No further event for this stream. */
+	/* Server: a request that must be refused, with the reason to answer. Client: the response
+	   is unusable. No further event for this stream. */
 	void	(*on_error)(struct codec_stream *, enum reason);
 	/* Our own message has been gathered and written whole. */
 	void	(*on_sent)(struct codec_stream *);
@@ -82,9 +82,9 @@ struct codec_events {
 struct codec_ops {
 	const char	*name;		/* as ALPN says it: "http/1.1", "h2" */
 	/*
-	 * `in` is a run of bytes inside `page`, beginning where the last call left off. *used_r says
-	 * how many are done with; the rest must be fed again, at the same place in the same page or
-	 * moved as a whole to another page (nothing refers to bytes that are not used yet).
+	 * `in` is a run of bytes inside `page`, beginning where the last call left off. *used_r
+	 * says how many are done with; the rest must be fed again, at the same place in the same
+	 * page or moved as a whole to another page (nothing refers to bytes that are not used yet).
 	 */
 	enum codec_rc	(*feed)(struct codec *, struct page *page, const char *p, size_t n,
 			    size_t *used_r);
@@ -94,16 +94,16 @@ struct codec_ops {
 	 * says CLIENT_CLOSED or UPSTREAM_CLOSED where a stream was open.
 	 */
 	enum codec_rc	(*feed_eof)(struct codec *);
-	/* How many bytes a part of a head may grow to before it is refused: the reader's page size. */
+	/* How many bytes a part of a head may grow to: the page size that a reader needs. */
 	size_t		(*head_room)(const struct codec *);
 
 	/*
-	 * Up to `cap` (at least 4) pieces of what is to be written now; returns how many, 0: nothing.
+	 * Up to `cap` (at least 4) pieces of what is to be written now; returns how many.
 	 * Asking again without wrote() gives the same bytes, perhaps more. When our own message
 	 * cannot be ended as promised it is cut: after the bytes that are sound on_error is raised
-	 * from here (REASON_NONE: the pipe broke, the owner knows why; REASON_INTERNAL_ERROR: the pipe
+	 * from here (REASON_NONE: the pipe broke, the owner knows why; REASON_INTERNAL_ERROR: it
 	 * ended before the length promised) and the connection must be closed, by a reset where the
-	 * peer could take what it has for the whole. May raise on_sent too: a body that has no length
+	 * peer could take what it has for the whole. May raise on_sent too: a body without a length
 	 * is over when its pipe has ended and nothing is left to write.
 	 */
 	unsigned	(*gather)(struct codec *, struct iovec *v, unsigned cap);
@@ -111,7 +111,7 @@ struct codec_ops {
 	void		(*wrote)(struct codec *, size_t n);
 
 	/*
-	 * The head of our message; the body, if the message has one, comes from the pipe (its sink's
+	 * The head of our message; the body, if the message has one, comes from the pipe (its sink
 	 * wake-up is the owner's to set; kept until on_sent, on_error or reset; NULL: none). The
 	 * head is formatted now: the message may change after. False: no memory.
 	 * After on_error of a server's stream a response may still be sent; it closes.
@@ -141,10 +141,10 @@ struct codec {
 
 /* What a codec accepts; 0 is never "unlimited", see CODEC_UNLIMITED. */
 struct codec_limits {
-	uint32_t	 head_bytes;	/* whole head, each field counted with + 32 (RFC 9113, 6.5.2) */
+	uint32_t	 head_bytes;	/* whole head, each field with + 32 (RFC 9113, 6.5.2) */
 	uint32_t	 line_bytes;	/* request line and each field line */
 	uint16_t	 fields;
-	uint16_t	 chunk_ext;	/* bytes of chunk extensions that are discarded; more is refused */
+	uint16_t	 chunk_ext;	/* bytes of chunk extensions; more is refused */
 };
 
 #endif

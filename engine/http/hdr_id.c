@@ -51,8 +51,8 @@ short_word(const char *p, size_t n)
 {
 	if (n >= 4)
 		return (load4(p) | load4(p + n - 4) << 32);
-	return ((FOLD & ~(uint64_t)0xffffff) | (uint64_t)(uint8_t)p[0] | (uint64_t)(uint8_t)p[n / 2] << 8 |
-	    (uint64_t)(uint8_t)p[n - 1] << 16);
+	return ((FOLD & ~(uint64_t)0xffffff) | (uint64_t)(uint8_t)p[0] |
+	    (uint64_t)(uint8_t)p[n / 2] << 8 | (uint64_t)(uint8_t)p[n - 1] << 16);
 }
 
 /* The bytes between the first and the last eight. */

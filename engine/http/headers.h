@@ -40,7 +40,7 @@ struct hdr {
 };
 
 enum {
-	HEADERS_MAX = 254,		/* fields a message may hold by construction; limits are lower */
+	HEADERS_MAX = 254,		/* fields a message may hold; limits are lower */
 	HEADERS_FIRST_CAP = 32		/* what the first allocation holds */
 };
 
@@ -50,8 +50,8 @@ struct headers {
 	uint16_t	 n;		/* rows used, gone ones included */
 	uint16_t	 cap;
 	uint16_t	 n_gone;
-	uint8_t		 first[HDR__MAX];	/* row + 1 of the first row of each known id; 0: none.
-						   A gone row may still be named: use headers_get(). */
+	/* Row + 1 of the first of each known id; 0: none. It may be gone: use headers_get(). */
+	uint8_t		 first[HDR__MAX];
 };
 
 /* An empty table whose rows will come from the arena on the first add. */
@@ -108,7 +108,8 @@ enum headers_conn {
  * a few more. False: no memory, or more than HEADERS_MAX. *repeated_r: an id that may stand once
  * (hdr_info.is_single) stands twice.
  */
-bool		 headers_take_rows(struct headers *, const struct hdr *, unsigned n, bool *repeated_r);
+bool		 headers_take_rows(struct headers *, const struct hdr *, unsigned n,
+		    bool *repeated_r);
 
 static inline struct slice
 hdr_name(const struct hdr *h)

@@ -21,7 +21,7 @@ enum http_version {
 };
 
 enum msg_body {
-	MSG_BODY_NONE,		/* no content, and none can follow (HEAD, 204, 304, or no framing) */
+	MSG_BODY_NONE,		/* no content (HEAD, 204, 304, or no framing) */
 	MSG_BODY_LENGTH,	/* exactly content_length bytes */
 	MSG_BODY_STREAM,	/* until its own end: chunked, END_STREAM */
 	MSG_BODY_CLOSE,		/* responses of HTTP/1 only: until the connection ends */
@@ -40,7 +40,7 @@ struct msg {
 	int64_t		 content_length;/* -1: unknown. Also set for HEAD and 304 answers */
 	struct headers	 headers;
 	struct headers	*trailers;	/* NULL: none; made in the exchange's arena by the codec */
-	uint32_t	 head_bytes;	/* as received, the first line and the empty line included */
+	uint32_t	 head_bytes;	/* as received, first and empty line included */
 };
 
 struct msg_req {
@@ -52,8 +52,8 @@ struct msg_req {
 	bool		 path_encoded_slash:1;	/* the path held %2F, %5C (route may allow) */
 	struct slice	 method_text;
 	struct slice	 target;	/* as received */
-	struct slice	 authority;	/* host[:port] as received; empty in HTTP/1.0 without Host */
-	struct slice	 host;		/* authority without port and trailing dot; case as received */
+	struct slice	 authority;	/* host[:port] as received; 1.0 may have none */
+	struct slice	 host;		/* without port and trailing dot; case as received */
 	struct slice	 path_raw;	/* as received: forwarded unless rewritten */
 	struct slice	 path;		/* canonical, for matching; equals path_raw where it is */
 	struct slice	 query;		/* without '?'; see has_query */
