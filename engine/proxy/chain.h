@@ -36,7 +36,7 @@ struct chain {
 	unsigned		 magic;
 #define CHAIN_MAGIC	0x0e4fa8b5
 	uint16_t		 n_calls;	/* 0: no filters at all */
-	uint32_t		 ctx_bytes;
+	uint32_t		 bytes;		/* of the exchange's one allocation: calls, contexts */
 	struct {
 		const struct chain_link	*v;
 		uint16_t		 n;
@@ -46,14 +46,16 @@ struct chain {
 struct chain_run {			/* in the exchange */
 	const struct chain	*chain;
 	struct filter_call	*calls;
+	struct exchange		*ex;
 	uint16_t		 cursor;	/* in the phase that runs */
 	uint16_t		 activations;
-	uint8_t			 phase;
-	bool			 waiting;
+	uint8_t			 phase;		/* enum chain_phase; CHAIN__MAX: the next begins anew */
+	bool			 replied;	/* filter_reply() was called in this activation */
 	bool			 watch_req;	/* some filter watches the request's body */
 	bool			 watch_resp;
-	enum reason		 reason;	/* with FILTER_FAULT */
-	struct timer		 timer;		/* of the filter that waits */
+	enum reason		 reason;	/* with FILTER_FAULT; else REASON_NONE */
+	struct filter_call	*waiter;	/* the filter that waits; NULL: none does */
+	struct timer		 timer;		/* of the waiter */
 };
 
 /* One merged filter of a route, in the program's order; conf NULL: not in this route. */
@@ -61,17 +63,32 @@ struct chain_item {
 	const struct filter_ops	*ops;
 	const void		*conf;
 	uint16_t		 filter;
+	uint16_t		 resp_rank;	/* response phases run by rank, low first (registry.h) */
 };
-/* Main thread. Never NULL (arena's rules hold). The response phases run in reverse order. */
+/*
+ * Main thread. Never NULL (arena's rules hold). The items are not kept; confs are. Request phases
+ * and the log run in the order of the items.
+ */
 const struct chain *chain_build(struct arena *, const struct chain_item *, unsigned n);
 
-/* False: no memory. With an empty chain nothing is allocated. */
+/*
+ * The run lies in the exchange, zeroed; every function below is fine with one that never began.
+ * False: no memory. With an empty chain nothing is allocated.
+ */
 bool			chain_begin(struct chain_run *, const struct chain *, struct exchange *);
-/* Run on from where the phase stands. FILTER_NEXT: through. FILTER_WAIT: exchange_wake() will come. */
+/*
+ * Run on from where the phase stands. FILTER_NEXT: through. FILTER_WAIT: exchange_wake() will come;
+ * calling again before is harmless. FILTER_REPLY: the response is there; in the response phase call
+ * again for the filters that are left. FILTER_FAULT: run->reason says why, never REASON_NONE.
+ */
 enum filter_verdict	chain_req_headers(struct chain_run *, struct msg_req *);
 enum filter_verdict	chain_resp_headers(struct chain_run *, struct msg_resp *);
 void			chain_log(struct chain_run *, const struct facts *);
-/* The exchange ends while a filter waits, or anyway: cancels, calls on_gone. Idempotent. */
+/*
+ * What was waited for is given up, at the end or because a fault came from elsewhere: cancels, calls
+ * on_gone of the waiter. The response phase may still run on the answer that tells the fault, from
+ * its first filter on. Idempotent.
+ */
 void			chain_end(struct chain_run *);
 
 #endif

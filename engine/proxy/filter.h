@@ -31,9 +31,22 @@
 #include "engine/mem/err.h"
 #include "engine/worker/pending.h"
 
+struct diag;
 struct exchange;
-struct snapshot_build;
 struct worker;
+
+/*
+ * What compile() is given, while a generation is built. Main thread. Mistakes go to the diag, at
+ * schema_mark(); the generation is then given up, so compile() need not undo anything.
+ */
+struct snapshot_build {
+	unsigned		 magic;
+#define SNAPSHOT_BUILD_MAGIC	0x6d14b07f
+	struct arena		*arena;		/* of the part that the route lies in; never NULL from it */
+	struct diag		*diag;
+	struct slice		 prefix;	/* canonical, of the route; empty: it matches otherwise */
+	struct slice		 route;		/* its name, for messages */
+};
 
 enum filter_verdict {
 	FILTER_NEXT,	/* done here; go on */
@@ -47,6 +60,8 @@ struct filter_call {			/* lives in the exchange, one per filter in the chain */
 #define FILTER_CALL_MAGIC	0x57e0b3d8
 	bool			 woken:1;
 	bool			 timed_out:1;
+	bool			 failed:1;	/* the runner's: it faulted; its response phase is left out */
+	bool			 done_unseen:1;	/* the runner's: done while nobody waited */
 	const struct filter_ops	*ops;
 	const void		*conf;		/* typed, merged for this route, immutable */
 	void			*ctx;		/* ctx_size zeroed bytes, mine until on_log returns */
@@ -55,7 +70,8 @@ struct filter_call {			/* lives in the exchange, one per filter in the chain */
 	struct exchange		*ex;		/* opaque; see filter_*() */
 	struct arena		*arena;		/* of the exchange; NULL from it: return FILTER_FAULT */
 	struct pending		 pending;	/* the one operation that I may wait for */
-	struct err		*pending_err;	/* why it failed; NULL: it did not */
+	/* why it failed; NULL: it did not. Lives in the exchange's arena, or for ever */
+	struct err		*pending_err;
 };
 
 /* A piece of a body on its way past a watching filter. */
@@ -74,12 +90,22 @@ struct facts;
 
 struct filter_ops {
 	const char		*name;		/* the key in the file, prefix of its statistics */
-	size_t			 conf_size, ctx_size;
-	const struct schema	*schema;	/* decodes the route's block into conf */
-	uint32_t		 timeout_ms;	/* for waiting; 0: it never waits */
+	size_t			 ctx_size;
+	/*
+	 * conf_size is at least the size of what key decodes to (an OBJECT's struct, or the struct
+	 * schema_list or schema_map); what lies behind it is zeroed for compile() to fill.
+	 */
+	size_t			 conf_size;
+	const struct schema_key_ext *key;	/* the row of its key; NULL: it has none */
+	uint32_t		 timeout_ms;	/* for waiting; 0: only the request's own limits run */
 
-	/* Main thread, while a snapshot is built: resolve names, precompute. */
-	struct err *(*compile)(void *conf, struct snapshot_build *);
+	/*
+	 * Main thread, while a snapshot is built: check, resolve, precompute. conf is a copy of
+	 * what was decoded, the filter's own until it returns, then immutable. What it keeps must
+	 * lie in b->arena: decoded texts do not outlive the build. *needed_r (true at the call)
+	 * false: nothing to do on this route, leave the filter out. NULL: none of this is wanted.
+	 */
+	void	    (*compile)(void *conf, const struct snapshot_build *b, bool *needed_r);
 	struct err *(*worker_start)(void **state_r, struct worker *);
 	void	    (*worker_stop)(void *state);
 
@@ -91,24 +117,34 @@ struct filter_ops {
 	void		    (*on_gone)(struct filter_call *);	/* the exchange died while I waited */
 };
 
-/* The answer is this, from here; then return FILTER_REPLY. The body is copied when `copy`. */
-void	filter_reply(struct filter_call *, unsigned status, struct slice content_type, struct slice body);
-/* The same with header fields to add: filled by the filter after the call, before it returns. */
+/*
+ * The answer is this, from here; then return FILTER_REPLY. The body is not copied: it is static,
+ * configuration, or lies in fc->arena. In a response phase the upstream's answer is dropped, and
+ * the filters behind this one see the new answer.
+ */
+void	filter_reply(struct filter_call *, unsigned status, struct slice content_type,
+	    struct slice body);
+/* The answer's head, to add fields to, after filter_reply() and before the return. */
 struct msg_resp *filter_reply_head(struct filter_call *);
+/* Then return FILTER_FAULT. Without this call the reason is internal_error, or filter_timeout. */
 void	filter_fault(struct filter_call *, enum reason);
+/* From the header phase of the same direction; the phase of the body runs only after it. */
 void	filter_watch_req_body(struct filter_call *, enum body_mode);
 void	filter_watch_resp_body(struct filter_call *, enum body_mode);
 
-/* Overrides for what the proxy does next; slices live in the exchange's arena. */
+/* Overrides for what the proxy does next. Slices outlive the exchange or lie in fc->arena. */
 void	filter_set_body_limit(struct filter_call *, uint64_t bytes);	/* UINT64_MAX: none */
 void	filter_set_request_id(struct filter_call *, struct slice);
-/* Path and query as the upstream shall see them. False: no memory. */
-bool	filter_set_target(struct filter_call *, struct slice target);
+/* Path and query as the upstream shall see them; routing, log and filters keep the received ones. */
+void	filter_set_target(struct filter_call *, struct slice path, struct slice query,
+	    bool has_query);
 
 /* What is known of the client. Address: the peer's, or the one that trusted proxies named. */
 const struct addr *filter_client(const struct filter_call *);
 const struct addr *filter_peer(const struct filter_call *);
-/* The prefix that the route matched, canonical; empty for other matches. */
+/* Is the peer one of the listener's trusted proxies? */
+bool		 filter_is_trusted(const struct filter_call *);
+/* The prefix that the route matched, canonical, without a slash at its end; empty: none or `/`. */
 struct slice	 filter_matched_prefix(const struct filter_call *);
 
 #endif

@@ -102,6 +102,9 @@ struct proxy_local {
 struct proxy_program {		/* what a program gives the proxy */
 	const struct filter_ops *const *filters; /* in the order in which they run */
 	unsigned		 n_filters;
+	/* the order of responses, where it is another (registry.h) */
+	const struct filter_ops *const *responses;
+	unsigned		 n_responses;
 	struct slice		 via;		/* as in "Via: 1.1 weir" */
 	struct slice		 server_name;	/* of Proxy-Status: "weir-gateway" */
 };

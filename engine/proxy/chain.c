@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "engine/base/check.h"
+#include "engine/proxy/chain.h"
+#include "engine/proxy/exchange.h"
+#include "engine/proxy/gate.h"
+
+enum {
+	/* resumptions of one exchange: more is a filter that runs in a circle */
+	CHAIN_ACTIVATIONS_MAX = 1000,
+	CHAIN_ALIGN = 16
+};
+
+/* ---- building ---- */
+
+static bool
+has_phase(const struct filter_ops *ops, enum chain_phase phase)
+{
+	switch (phase) {
+	case CHAIN_REQ_HEADERS:
+		return (ops->on_req_headers != NULL);
+	case CHAIN_REQ_BODY:
+		return (ops->on_req_body != NULL);
+	case CHAIN_RESP_HEADERS:
+		return (ops->on_resp_headers != NULL);
+	case CHAIN_RESP_BODY:
+		return (ops->on_resp_body != NULL);
+	case CHAIN_LOG:
+		return (ops->on_log != NULL);
+	case CHAIN__MAX:
+		break;
+	}
+	never("chain_phase");
+}
+
+static size_t
+align_up(size_t n)
+{
+	return ((n + CHAIN_ALIGN - 1) & ~(size_t)(CHAIN_ALIGN - 1));
+}
+
+/* A stable insertion sort: a handful of filters. */
+static void
+sort_by_rank(struct chain_link *v, const uint16_t *rank, unsigned n)
+{
+	for (unsigned i = 1; i < n; i++) {
+		struct chain_link l = v[i];
+		unsigned j = i;
+
+		for (; j > 0 && rank[v[j - 1].call] > rank[l.call]; j--)
+			v[j] = v[j - 1];
+		v[j] = l;
+	}
+}
+
+const struct chain *
+chain_build(struct arena *arena, const struct chain_item *items, unsigned n)
+{
+	struct chain *c = arena_znew(arena, struct chain);
+	struct chain_link *all = arena_zarray(arena, n, sizeof *all);
+	uint16_t *rank = arena_zarray(arena, n, sizeof *rank);
+	size_t at;
+
+	c->magic = CHAIN_MAGIC;
+	for (unsigned i = 0; i < n; i++) {
+		if (items[i].conf == NULL)
+			continue;
+		all[c->n_calls] = (struct chain_link){ .ops = items[i].ops, .conf = items[i].conf,
+			.call = c->n_calls, .filter = items[i].filter };
+		rank[c->n_calls++] = items[i].resp_rank;
+	}
+	at = align_up(c->n_calls * sizeof(struct filter_call));
+	for (unsigned i = 0; i < c->n_calls; i++) {
+		all[i].ctx_off = (uint32_t)at;
+		at += align_up(all[i].ops->ctx_size);
+	}
+	c->bytes = (uint32_t)at;
+	for (enum chain_phase p = 0; p < CHAIN__MAX; p++) {
+		struct chain_link *v = arena_zarray(arena, c->n_calls, sizeof *v);
+
+		for (unsigned i = 0; i < c->n_calls; i++) {
+			if (has_phase(all[i].ops, p))
+				v[c->phase[p].n++] = all[i];
+		}
+		if (p == CHAIN_RESP_HEADERS || p == CHAIN_RESP_BODY)
+			sort_by_rank(v, rank, c->phase[p].n);
+		c->phase[p].v = v;
+	}
+	return (c);
+}
+
+/* ---- waiting ---- */
+
+/* The service is done. Only marks: the filter runs when the exchange does. */
+static void
+on_wake(struct pending *p, struct err *err)
+{
+	struct filter_call *fc;
+
+	CAST_OBJ(fc, p->waiter, FILTER_CALL_MAGIC);
+	fc->pending_err = err;
+	if (fc->ex->chain.waiter == fc)
+		exchange_wake(fc->ex);
+	else
+		fc->done_unseen = true;
+}
+
+static void
+on_timeout(void *arg)
+{
+	struct chain_run *run = arg;
+	struct filter_call *fc = run->waiter;
+
+	CHECK_OBJ(fc, FILTER_CALL_MAGIC);
+	if (!pending_is_armed(&fc->pending))
+		return;		/* done already, its wake is on the way */
+	pending_cancel(&fc->pending);
+	fc->timed_out = true;
+	exchange_wake(fc->ex);
+}
+
+static void
+wait_begin(struct chain_run *run, struct filter_call *fc)
+{
+	run->waiter = fc;
+	if (fc->ops->timeout_ms == 0)
+		return;
+	timer_init(&run->timer, on_timeout, run);
+	timer_set(fc->worker->loop, &run->timer,
+	    loop_now_ms(fc->worker->loop) + fc->ops->timeout_ms);
+}
+
+static void
+wait_end(struct chain_run *run)
+{
+	if (run->waiter->ops->timeout_ms != 0)
+		timer_clear(&run->timer);
+	run->waiter = NULL;
+}
+
+/* ---- running ---- */
+
+/* A call is filled when its filter first runs, so that a request pays for those only. */
+static struct filter_call *
+call_of(struct chain_run *run, const struct chain_link *l)
+{
+	struct filter_call *fc = &run->calls[l->call];
+	struct exchange *ex;
+
+	if (fc->magic != 0)
+		return (fc);
+	ex = run->ex;
+	fc->magic = FILTER_CALL_MAGIC;
+	fc->ops = l->ops;
+	fc->conf = l->conf;
+	fc->ctx = (char *)run->calls + l->ctx_off;
+	fc->worker = ex->worker;
+	fc->worker_state = proxy_of(ex->worker)->filter_state[l->filter];
+	fc->ex = ex;
+	fc->arena = &ex->arena;
+	pending_init(&fc->pending, on_wake, fc);
+	return (fc);
+}
+
+bool
+chain_begin(struct chain_run *run, const struct chain *chain, struct exchange *ex)
+{
+	CHECK_OBJ(chain, CHAIN_MAGIC);
+	if (chain->n_calls == 0)
+		return (true);
+	run->calls = arena_zalloc(&ex->arena, chain->bytes);
+	if (run->calls == NULL)
+		return (false);
+	run->chain = chain;
+	run->ex = ex;
+	return (true);
+}
+
+static enum filter_verdict
+activate(struct filter_call *fc, enum chain_phase phase, void *what)
+{
+	switch (phase) {
+	case CHAIN_REQ_HEADERS:
+		return (fc->ops->on_req_headers(fc, what));
+	case CHAIN_REQ_BODY:
+		return (fc->ops->on_req_body(fc, what));
+	case CHAIN_RESP_HEADERS:
+		return (fc->ops->on_resp_headers(fc, what));
+	case CHAIN_RESP_BODY:
+		return (fc->ops->on_resp_body(fc, what));
+	case CHAIN_LOG:
+	case CHAIN__MAX:
+		break;
+	}
+	never("chain_phase");
+}
+
+static enum filter_verdict
+fault(struct chain_run *run, struct filter_call *fc, enum reason otherwise)
+{
+	if (run->reason == REASON_NONE)
+		run->reason = otherwise;
+	fc->failed = true;
+	return (FILTER_FAULT);
+}
+
+/* What the runner does about a verdict: FILTER_NEXT, and the ones that leave the loop. */
+static enum filter_verdict
+settle(struct chain_run *run, struct filter_call *fc, enum filter_verdict verdict, bool *again_r)
+{
+	enum reason otherwise = fc->timed_out ? REASON_FILTER_TIMEOUT : REASON_INTERNAL_ERROR;
+
+	*again_r = false;
+	switch (verdict) {
+	case FILTER_NEXT:
+		return (FILTER_NEXT);
+	case FILTER_WAIT:
+		if (fc->timed_out)
+			return (fault(run, fc, REASON_FILTER_TIMEOUT));
+		if (pending_is_armed(&fc->pending)) {
+			wait_begin(run, fc);
+			return (FILTER_WAIT);
+		}
+		/* It was done before the service's call returned: no need to wait. */
+		if (!surprise(!fc->done_unseen)) {
+			*again_r = true;
+			return (FILTER_WAIT);
+		}
+		return (fault(run, fc, REASON_INTERNAL_ERROR));
+	case FILTER_REPLY:
+		if (run->replied)
+			return (FILTER_REPLY);
+		/* No memory for it, or never made. */
+		(void)surprise(run->reason == REASON_NONE);
+		return (fault(run, fc, REASON_INTERNAL_ERROR));
+	case FILTER_FAULT:
+		return (fault(run, fc, otherwise));
+	}
+	never("filter_verdict");
+}
+
+/* One filter, until it has said something that is not "done already". */
+static enum filter_verdict
+run_filter(struct chain_run *run, struct filter_call *fc, enum chain_phase phase, void *what,
+    bool resumed)
+{
+	enum filter_verdict verdict;
+	bool again;
+
+	do {
+		if (resumed && ++run->activations > CHAIN_ACTIVATIONS_MAX) {
+			(void)surprise(run->activations > CHAIN_ACTIVATIONS_MAX);
+			return (fault(run, fc, REASON_INTERNAL_ERROR));
+		}
+		fc->woken = resumed;
+		if (!resumed) {
+			fc->timed_out = false;
+			fc->pending_err = NULL;
+		}
+		fc->done_unseen = fc->done_unseen && !resumed;
+		run->replied = false;
+		run->reason = REASON_NONE;
+		verdict = settle(run, fc, activate(fc, phase, what), &again);
+		resumed = true;
+	} while (again);
+	return (verdict);
+}
+
+static enum filter_verdict
+run_phase(struct chain_run *run, enum chain_phase phase, void *what)
+{
+	const struct chain_link *v = run->chain->phase[phase].v;
+	unsigned n = run->chain->phase[phase].n;
+
+	if (run->phase != phase) {
+		run->phase = (uint8_t)phase;
+		run->cursor = 0;
+	}
+	while (run->cursor < n) {
+		struct filter_call *fc = call_of(run, &v[run->cursor]);
+		enum filter_verdict verdict = FILTER_NEXT;
+		bool resumed = run->waiter == fc;
+
+		if (resumed) {
+			if (pending_is_armed(&fc->pending))
+				return (FILTER_WAIT);	/* woken for something else */
+			wait_end(run);
+		}
+		if (!fc->failed)
+			verdict = run_filter(run, fc, phase, what, resumed);
+		if (verdict == FILTER_WAIT)
+			return (FILTER_WAIT);
+		run->cursor++;
+		if (verdict != FILTER_NEXT)
+			return (verdict);
+	}
+	return (FILTER_NEXT);
+}
+
+enum filter_verdict
+chain_req_headers(struct chain_run *run, struct msg_req *req)
+{
+	return (run->chain == NULL ? FILTER_NEXT : run_phase(run, CHAIN_REQ_HEADERS, req));
+}
+
+enum filter_verdict
+chain_resp_headers(struct chain_run *run, struct msg_resp *resp)
+{
+	return (run->chain == NULL ? FILTER_NEXT : run_phase(run, CHAIN_RESP_HEADERS, resp));
+}
+
+void
+chain_log(struct chain_run *run, const struct facts *facts)
+{
+	if (run->chain == NULL)
+		return;
+	for (unsigned i = 0; i < run->chain->phase[CHAIN_LOG].n; i++) {
+		struct filter_call *fc = call_of(run, &run->chain->phase[CHAIN_LOG].v[i]);
+
+		fc->ops->on_log(fc, facts);
+	}
+}
+
+void
+chain_end(struct chain_run *run)
+{
+	struct filter_call *waiter = run->waiter;
+
+	if (run->chain == NULL)
+		return;
+	run->phase = CHAIN__MAX;
+	if (waiter != NULL)
+		wait_end(run);
+	for (unsigned i = 0; i < run->chain->n_calls; i++) {
+		if (run->calls[i].magic != 0)
+			pending_cancel(&run->calls[i].pending);
+	}
+	if (waiter != NULL && waiter->ops->on_gone != NULL)
+		waiter->ops->on_gone(waiter);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "engine/proxy/filter.h"
+
+#include "engine/base/check.h"
+#include "engine/proxy/down_conn.h"
+#include "engine/proxy/ex.h"
+#include "engine/proxy/gate.h"
+#include "engine/proxy/local_reply.h"
+
+/* What filters ask of their exchange. */
+
+static struct exchange *
+ex_of(const struct filter_call *fc)
+{
+	CHECK_OBJ(fc, FILTER_CALL_MAGIC);
+	return (fc->ex);
+}
+
+void
+filter_reply(struct filter_call *fc, unsigned status, struct slice content_type, struct slice body)
+{
+	struct exchange *ex = ex_of(fc);
+
+	if (local_reply_make(ex, status, content_type, body))
+		ex->chain.replied = true;
+	else
+		ex->chain.reason = REASON_OVERLOADED;
+}
+
+struct msg_resp *
+filter_reply_head(struct filter_call *fc)
+{
+	return (&ex_of(fc)->resp);
+}
+
+void
+filter_fault(struct filter_call *fc, enum reason reason)
+{
+	ex_of(fc)->chain.reason = reason;
+}
+
+void
+filter_set_body_limit(struct filter_call *fc, uint64_t bytes)
+{
+	ex_of(fc)->body_limit = bytes;
+}
+
+void
+filter_set_request_id(struct filter_call *fc, struct slice id)
+{
+	ex_of(fc)->request_id = id;
+}
+
+void
+filter_set_target(struct filter_call *fc, struct slice path, struct slice query, bool has_query)
+{
+	struct msg_req *req = &ex_of(fc)->req;
+
+	/* The codec writes these two; req->target and req->path stay what the client meant. */
+	req->path_raw = path;
+	req->query = query;
+	req->has_query = has_query;
+}
+
+const struct addr *
+filter_client(const struct filter_call *fc)
+{
+	return (ex_client(ex_of(fc)));
+}
+
+const struct addr *
+filter_peer(const struct filter_call *fc)
+{
+	return (&ex_of(fc)->down->peer);
+}
+
+bool
+filter_is_trusted(const struct filter_call *fc)
+{
+	const struct down_conn *dc = ex_of(fc)->down;
+	const struct cidr_set *trusted = dc->local->listener->trusted;
+
+	return (trusted != NULL && cidr_set_has(trusted, &dc->peer));
+}
+
+struct slice
+filter_matched_prefix(const struct filter_call *fc)
+{
+	return (ex_of(fc)->route->prefix);
+}
