@@ -9,6 +9,10 @@
  * Precedence (the contract): host first: exact, longest wildcard, none; all matching routes
  * compete, so a route without hosts still serves a named host. Then exact path, longest prefix
  * other than `/`, regex in file order, `prefix: /`. Then more matchers beat fewer.
+ *
+ * Hosts: ASCII case, a port and a trailing dot do not matter. `*.example.com` matches any number of
+ * labels before the suffix (a.example.com, a.b.example.com), never example.com itself. A request
+ * without host meets the rules without hosts only.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,7 +25,10 @@
 
 struct router;
 
-/* One route's matchers. All slices outlive the router (the part's arena). */
+/*
+ * One route's matchers. All slices and arrays outlive the router (the part's arena). Neither path nor
+ * prefix: `prefix: /`. A slash at the end of a prefix changes nothing; 63 segments at most.
+ */
 struct router_rule {
 	const struct route	*route;
 	const struct slice	*hosts;		/* lower case; "*.x" wildcards; none: every host */
@@ -35,7 +42,12 @@ struct router_rule {
 	struct mark		 mark;
 };
 
-/* Reports every tie and unreachable rule through `report`; returns NULL when there was one, or no memory. */
+/*
+ * Reports every rule that ties with another, and every one that can never match (other is NULL then),
+ * through `report` (may be NULL), before it returns; `what` goes behind the rule's name and is
+ * static. NULL when there was one, or no memory. The rules may go once it has returned; what their
+ * slices point to may not.
+ */
 typedef void router_report_fn(void *arg, const struct router_rule *, const struct router_rule *other,
     const char *what);
 struct router	*router_build(struct arena *, const struct router_rule *, unsigned n,
@@ -43,7 +55,7 @@ struct router	*router_build(struct arena *, const struct router_rule *, unsigned
 
 /*
  * Worker's thread; no allocation, at most about a microsecond whatever the number of routes.
- * `path` is canonical. NULL: no route.
+ * `path` is canonical and begins with a slash; listener is below 64. NULL: no route.
  */
 const struct route *router_find(const struct router *, struct slice host, struct slice path,
 		    unsigned method, struct slice method_text, unsigned listener);

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_PROXY_ROUTER_INT_H
+#define WEIR_PROXY_ROUTER_INT_H
+
+/*
+ * The tables of a router, for router.c, router_build.c and router_ties.c only.
+ *
+ * A host (or the suffix of a wildcard, or no host) is found by hash; a path below a host by the hash
+ * of (host, path), one probe for the exact path and one for each depth in segments at which the
+ * host has a prefix. Behind a path stand its candidates, the one with most matchers first.
+ * The hashes of all depths fall out of one pass over the path. The tables are made from the
+ * operator's file alone: a client can probe them, never fill them.
+ */
+#include <endian.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "engine/base/bits.h"
+#include "engine/base/siphash.h"
+#include "engine/proxy/router.h"
+
+enum {
+	ROUTER_DEPTH_MAX = 63,	/* segments of a prefix: depths are bits of a word */
+	ROUTER_HOST_MAX = 255	/* bytes of a name (RFC 1035, 2.3.4) */
+};
+
+/* One rule's right to a path: what else must hold. */
+struct router_cand {
+	const struct route	*route;
+	uint64_t		 methods;	/* bits; METHOD_OTHER's bit: every method */
+	uint64_t		 listeners;	/* bits */
+	const struct slice	*names;		/* methods without a bit */
+	uint32_t		 n_names;
+	bool			 is_last;	/* of its list */
+};
+
+/* A path of a host. Lists begin at cands[x - 1]; 0: no list. */
+struct router_key {
+	const char	*path;
+	uint32_t	 len;
+	uint32_t	 host;
+	uint32_t	 exact;
+	uint32_t	 prefix;
+};
+
+/* hosts[0] is the rules without hosts. */
+struct router_host {
+	struct slice	 name;		/* of a wildcard: what follows "*." */
+	uint64_t	 prefix_depths;	/* bit d: there are prefixes of d segments */
+	uint64_t	 exact_depths;	/* the same for exact paths; 63 and more are bit 63 */
+	uint64_t	 seed;
+	uint32_t	 root;		/* list of `prefix: /` */
+	bool		 is_wildcard;
+};
+
+struct router_slot {
+	uint32_t	 tag;		/* upper half of the hash */
+	uint32_t	 at;		/* index + 1; 0: free */
+};
+
+struct router_table {
+	struct router_slot	*slots;
+	uint64_t		 mask;
+};
+
+struct router {
+	unsigned		 magic;
+#define ROUTER_MAGIC	0x7c1d05e9
+	unsigned		 max_depth;	/* of the prefixes */
+	struct router_table	 by_host;
+	struct router_table	 by_path;
+	struct router_host	*hosts;
+	struct router_key	*keys;
+	struct router_cand	*cands;
+	size_t			 max_exact;	/* bytes of the longest exact path */
+	uint64_t		 seed;
+	uint64_t		 wildcards[BITS_WORDS(ROUTER_HOST_MAX + 1)]; /* lengths that exist */
+	uint32_t		 n_hosts;
+	uint32_t		 n_keys;
+	bool			 has_hosts;	/* exact ones */
+	bool			 has_wildcards;
+	uint8_t			 key[SIPHASH_KEY_BYTES];
+};
+
+static inline uint64_t
+router_mix(uint64_t a, uint64_t b)
+{
+	__extension__ unsigned __int128 r = (unsigned __int128)a * b;
+
+	return ((uint64_t)r ^ (uint64_t)(r >> 64));
+}
+
+#define ROUTER_K1	0x9e3779b97f4a7c15u	/* odd, bits without a pattern */
+#define ROUTER_K2	0xd1b54a32d192ed03u
+#define ROUTER_SLASHES	0x2f2f2f2f2f2f2f2fu
+
+/* n bytes, below 8, as a little-endian word filled up with slashes. */
+static inline uint64_t
+router_load_tail(const char *p, size_t n)
+{
+	const uint8_t *b = (const uint8_t *)p;
+	uint32_t lo, hi;
+	uint64_t w;
+
+	if (n >= 4) {
+		memcpy(&lo, p, 4);
+		memcpy(&hi, p + n - 4, 4);
+		w = (uint64_t)le32toh(lo) | (uint64_t)le32toh(hi) << (8 * (n - 4));
+	} else if (n > 0) {
+		w = (uint64_t)b[0] | (uint64_t)b[n / 2] << (8 * (n / 2)) |
+		    (uint64_t)b[n - 1] << (8 * (n - 1));
+	} else {
+		return (ROUTER_SLASHES);
+	}
+	return (w | ROUTER_SLASHES << (8 * n));
+}
+
+/* Adds the segment at p, which ends at a slash or after n bytes, to h; *len_r: its bytes. */
+static inline uint64_t
+router_hash_segment(uint64_t h, const char *p, size_t n, size_t *len_r)
+{
+	const uint64_t ones = 0x0101010101010101u;
+	size_t at = 0;
+
+	for (;;) {
+		uint64_t w = n - at >= 8 ? le64toh(slice_load8(p + at)) :
+		    router_load_tail(p + at, n - at);
+		uint64_t x = w ^ ROUTER_SLASHES;
+		uint64_t found = (x - ones) & ~x & (ones * 0x80);
+
+		if (found != 0) {
+			unsigned bits = bits_lowest(found) & ~7u;
+
+			*len_r = at + bits / 8;
+			w &= ((uint64_t)1 << bits) - 1;
+			return (router_mix(h ^ w, ROUTER_K1 + 2 * *len_r));
+		}
+		h = router_mix(h ^ w, ROUTER_K2);
+		at += 8;
+	}
+}
+
+static inline uint64_t
+router_hash_key(const struct router_host *host, uint64_t path_hash)
+{
+	return (router_mix(path_hash ^ host->seed, ROUTER_K2));
+}
+
+/* Folded; name without trailing dot. */
+static inline uint64_t
+router_hash_host(const struct router *r, struct slice name, bool is_wildcard)
+{
+	uint64_t h = siphash_fold(r->key, name.p, name.len);
+
+	return (is_wildcard ? h ^ ROUTER_K1 : h);
+}
+
+/* The host, or NULL. */
+const struct router_host *router_find_host(const struct router *, struct slice name,
+		    bool is_wildcard);
+
+/* While a router is built: the rules of one list, the best first; all have the same key. */
+struct router_list {
+	const struct router_rule *rules;	/* all of the file */
+	const uint32_t	*at;			/* those of the list */
+	uint32_t	 n;
+};
+
+/* Matchers of a rule besides host and path. */
+static inline unsigned
+router_n_matchers(const struct router_rule *rule)
+{
+	return (rule->methods != 0 || rule->n_method_names != 0);
+}
+
+/*
+ * Calls on_tie(arg, rule, other) once for each rule of the list that ties with an earlier one.
+ * Linear in rules times methods. Allocates from scratch and gives it back.
+ */
+void	router_find_ties(const struct router_list *, struct arena *scratch,
+	    void (*on_tie)(void *arg, uint32_t rule, uint32_t other), void *arg);
+
+#endif
