@@ -1,0 +1,681 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "engine/base/cc.h"
+#include "engine/base/rnd.h"
+#include "engine/mem/alloc.h"
+#include "engine/mem/arena.h"
+#include "engine/proxy/router.h"
+
+#define GET	((uint64_t)1 << METHOD_GET)
+#define POST	((uint64_t)1 << METHOD_POST)
+#define HEAD	((uint64_t)1 << METHOD_HEAD)
+
+enum { RULES_MAX = 64, HOSTS_MAX = 4 };
+
+struct fixture {
+	struct arena		*arena;
+	struct route		 routes[RULES_MAX];
+	struct router_rule	 rules[RULES_MAX];
+	struct slice		 hosts[RULES_MAX][HOSTS_MAX];
+	unsigned		 n;
+	unsigned		 n_reports;
+	const struct router_rule *rule;		/* of the last report */
+	const struct router_rule *other;
+	const char		*what;
+};
+
+static int
+set_up(void **state)
+{
+	static struct fixture f;
+
+	memset(&f, 0, sizeof(f));
+	f.arena = arena_new("test");
+	*state = &f;
+	return (0);
+}
+
+static int
+tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	arena_free(&f->arena);
+	return (0);
+}
+
+static void
+on_report(void *arg, const struct router_rule *rule, const struct router_rule *other,
+    const char *what)
+{
+	struct fixture *f = arg;
+
+	f->n_reports++;
+	f->rule = rule;
+	f->other = other;
+	f->what = what;
+}
+
+static void
+clear(struct fixture *f)
+{
+	arena_reset(f->arena);
+	f->n = f->n_reports = 0;
+	memset(f->rules, 0, sizeof(f->rules));
+}
+
+/* A rule; host may be NULL; a path that begins with '=' is exact. */
+static struct router_rule *
+add(struct fixture *f, const char *host, const char *path, uint64_t methods)
+{
+	struct router_rule *r = &f->rules[f->n];
+
+	memset(r, 0, sizeof(*r));
+	r->route = &f->routes[f->n];
+	r->hosts = f->hosts[f->n];
+	if (host != NULL)
+		f->hosts[f->n][r->n_hosts++] = slice_str(host);
+	if (path[0] == '=')
+		r->path = slice_str(path + 1);
+	else
+		r->prefix = slice_str(path);
+	r->methods = methods;
+	f->n++;
+	return (r);
+}
+
+static struct router *
+build(struct fixture *f)
+{
+	f->n_reports = 0;
+	return (router_build(f->arena, f->rules, f->n, on_report, f));
+}
+
+/* Index of the route, or -1. */
+static int
+find(const struct fixture *f, const struct router *r, const char *host, const char *path,
+    const char *method)
+{
+	const struct route *found = router_find(r, slice_str(host), slice_str(path),
+	    method_of(slice_str(method)), slice_str(method), 0);
+
+	return (found == NULL ? -1 : (int)(found - f->routes));
+}
+
+static void
+test_empty(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r = build(f);
+
+	assert_non_null(r);
+	assert_int_equal(find(f, r, "", "/", "GET"), -1);
+	assert_int_equal(find(f, r, "a.b.c", "/x/y", "GET"), -1);
+}
+
+static void
+test_paths(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r;
+
+	add(f, NULL, "/", 0);
+	add(f, NULL, "/v1/users/", 0);
+	add(f, NULL, "/v1", 0);
+	add(f, NULL, "=/v1/users/me", 0);
+	add(f, NULL, "=/v2/", 0);
+	add(f, NULL, "/v1/users/a-very-long-segment-of-a-path", 0);
+	r = build(f);
+	assert_non_null(r);
+	assert_int_equal(find(f, r, "", "/", "GET"), 0);
+	assert_int_equal(find(f, r, "", "/x", "GET"), 0);
+	assert_int_equal(find(f, r, "", "/v1x", "GET"), 0);
+	assert_int_equal(find(f, r, "", "/v1", "GET"), 2);
+	assert_int_equal(find(f, r, "", "/v1/", "GET"), 2);
+	assert_int_equal(find(f, r, "", "/v1/usersx", "GET"), 2);
+	assert_int_equal(find(f, r, "", "/v1/users", "GET"), 1);
+	assert_int_equal(find(f, r, "", "/v1/users/", "GET"), 1);
+	assert_int_equal(find(f, r, "", "/v1/users/7/x/y/z/a/b/c", "GET"), 1);
+	assert_int_equal(find(f, r, "", "/v1/users/me", "GET"), 3);
+	assert_int_equal(find(f, r, "", "/v1/users/me/", "GET"), 1);
+	assert_int_equal(find(f, r, "", "/v2", "GET"), 0);
+	assert_int_equal(find(f, r, "", "/v2/", "GET"), 4);
+	assert_int_equal(find(f, r, "", "/v1/users/a-very-long-segment-of-a-path/1", "GET"), 5);
+	assert_int_equal(find(f, r, "", "/v1/users/a-very-long-segment-of-a-patH/1", "GET"), 1);
+}
+
+static void
+test_hosts(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r;
+
+	add(f, NULL, "/everywhere", 0);
+	add(f, "api.example.com", "/v1", 0);
+	add(f, "*.example.com", "/", 0);
+	add(f, "*.b.example.com", "/", 0);
+	add(f, "[::1]", "/", 0);
+	add(f, "*.example.com", "/v1", 0);
+	r = build(f);
+	assert_non_null(r);
+	assert_int_equal(find(f, r, "api.example.com", "/v1/x", "GET"), 1);
+	assert_int_equal(find(f, r, "API.Example.COM", "/v1/x", "GET"), 1);
+	assert_int_equal(find(f, r, "api.example.com:8080", "/v1/x", "GET"), 1);
+	assert_int_equal(find(f, r, "api.example.com.", "/v1/x", "GET"), 1);
+	assert_int_equal(find(f, r, "api.example.com.:80", "/v1/x", "GET"), 1);
+	/* No path there fits: the wildcard competes, then the rules without hosts. */
+	assert_int_equal(find(f, r, "api.example.com", "/v2", "GET"), 2);
+	assert_int_equal(find(f, r, "x.example.com", "/everywhere", "GET"), 2);
+	assert_int_equal(find(f, r, "a.b.example.com", "/v1", "GET"), 3);
+	assert_int_equal(find(f, r, "b.example.com", "/v1", "GET"), 5);
+	assert_int_equal(find(f, r, "z.y.x.example.com", "/v1", "GET"), 5);
+	assert_int_equal(find(f, r, "example.com", "/v1", "GET"), -1);
+	assert_int_equal(find(f, r, "example.com", "/everywhere", "GET"), 0);
+	assert_int_equal(find(f, r, ".example.com", "/v1", "GET"), -1);
+	assert_int_equal(find(f, r, "xexample.com", "/v1", "GET"), -1);
+	assert_int_equal(find(f, r, "[::1]", "/", "GET"), 4);
+	assert_int_equal(find(f, r, "[::1]:80", "/", "GET"), 4);
+	assert_int_equal(find(f, r, "[::2]", "/", "GET"), -1);
+	assert_int_equal(find(f, r, "", "/everywhere", "GET"), 0);
+	assert_int_equal(find(f, r, "", "/", "GET"), -1);
+	assert_int_equal(find(f, r, ".", "/everywhere", "GET"), 0);
+	assert_int_equal(find(f, r, ":80", "/everywhere", "GET"), 0);
+}
+
+static void
+test_methods(void **state)
+{
+	static const struct slice purge[] = {SLICE_INIT("PURGE"), SLICE_INIT("PUT")};
+	struct fixture *f = *state;
+	struct router_rule *rule;
+	struct router *r;
+
+	add(f, NULL, "/a", 0);
+	add(f, NULL, "/a", GET | POST);
+	add(f, NULL, "/a/b", GET);
+	rule = add(f, NULL, "/p", 0);
+	rule->method_names = purge;
+	rule->n_method_names = 2;
+	r = build(f);
+	assert_non_null(r);
+	assert_int_equal(find(f, r, "", "/a", "GET"), 1);
+	assert_int_equal(find(f, r, "", "/a", "POST"), 1);
+	assert_int_equal(find(f, r, "", "/a", "HEAD"), 0);
+	assert_int_equal(find(f, r, "", "/a", "FROB"), 0);
+	assert_int_equal(find(f, r, "", "/a/b", "GET"), 2);
+	/* The longer prefix does not take it: the shorter one does. */
+	assert_int_equal(find(f, r, "", "/a/b", "HEAD"), 0);
+	assert_int_equal(find(f, r, "", "/p", "PURGE"), 3);
+	assert_int_equal(find(f, r, "", "/p", "PUT"), 3);
+	assert_int_equal(find(f, r, "", "/p", "purge"), -1);
+	assert_int_equal(find(f, r, "", "/p", "GET"), -1);
+}
+
+static void
+test_listeners(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r;
+
+	add(f, NULL, "/", 0)->listeners = 1;
+	add(f, NULL, "/", 0)->listeners = (uint64_t)1 << 63;
+	r = build(f);
+	assert_non_null(r);
+	assert_ptr_equal(router_find(r, SLICE_NONE, SLICE("/"), METHOD_GET, SLICE("GET"), 0),
+	    &f->routes[0]);
+	assert_ptr_equal(router_find(r, SLICE_NONE, SLICE("/"), METHOD_GET, SLICE("GET"), 63),
+	    &f->routes[1]);
+	assert_null(router_find(r, SLICE_NONE, SLICE("/"), METHOD_GET, SLICE("GET"), 5));
+}
+
+/* Builds, expects one report about these two, and starts again. */
+static void
+expect_report(struct fixture *f, const struct router_rule *rule, const struct router_rule *other)
+{
+	assert_null(build(f));
+	assert_int_equal(f->n_reports, 1);
+	assert_ptr_equal(f->rule, rule);
+	assert_ptr_equal(f->other, other);
+	assert_non_null(f->what);
+	clear(f);
+}
+
+static void
+expect_fine(struct fixture *f)
+{
+	assert_non_null(build(f));
+	assert_int_equal(f->n_reports, 0);
+	clear(f);
+}
+
+static void
+test_ties(void **state)
+{
+	static const struct slice purge = SLICE_INIT("PURGE"), frob = SLICE_INIT("FROB");
+	struct fixture *f = *state;
+	struct router_rule *a, *b;
+
+	a = add(f, NULL, "/a", 0);
+	b = add(f, NULL, "/a/", 0);
+	expect_report(f, b, a);
+	a = add(f, NULL, "/", 0);
+	b = add(f, NULL, "", 0);
+	expect_report(f, b, a);
+	a = add(f, "x.y", "=/a", GET | POST);
+	b = add(f, "X.y.", "=/a", GET | HEAD);
+	expect_report(f, b, a);
+	a = add(f, "x.y", "/", 0);
+	f->hosts[0][a->n_hosts++] = SLICE("z.y");
+	b = add(f, "z.y", "/", 0);
+	f->hosts[1][b->n_hosts++] = SLICE("x.y");
+	expect_report(f, b, a);
+	a = add(f, NULL, "/", 0);
+	b = add(f, NULL, "/", 0);
+	b->listeners = 2;
+	expect_report(f, b, a);
+	a = add(f, NULL, "/", 0);
+	b = add(f, NULL, "/", 0);
+	a->method_names = b->method_names = &purge;
+	a->n_method_names = b->n_method_names = 1;
+	expect_report(f, b, a);
+
+	add(f, NULL, "/a", 0);
+	add(f, NULL, "=/a", 0);
+	add(f, "h", "/a", 0);
+	add(f, "*.h", "/a", 0);
+	add(f, NULL, "/a", GET);
+	add(f, NULL, "/a", POST);
+	a = add(f, NULL, "/a", 0);
+	a->method_names = &purge;
+	a->n_method_names = 1;
+	a = add(f, NULL, "/a", 0);
+	a->method_names = &frob;
+	a->n_method_names = 1;
+	expect_fine(f);
+	/* The same host twice in one rule is no tie with itself. */
+	a = add(f, "h", "/a", 0);
+	f->hosts[0][a->n_hosts++] = SLICE("H");
+	expect_fine(f);
+}
+
+static void
+test_unreachable(void **state)
+{
+	static const char *const paths[] = {"a", "/a//b", "=/a/./b", "/%61", "/%2f", "=/a b", "/a/.."};
+	static const char *const hosts[] = {"", "*", "*.", "a.*.b", "*.*.b", ".a"};
+	struct fixture *f = *state;
+	char deep[2 * 64 + 1], wide[300];
+
+	for (unsigned i = 0; i < array_len(paths); i++)
+		expect_report(f, add(f, NULL, paths[i], 0), NULL);
+	for (unsigned i = 0; i < array_len(hosts); i++)
+		expect_report(f, add(f, hosts[i], "/", 0), NULL);
+	memset(wide, 'a', sizeof(wide));
+	wide[256] = '\0';
+	expect_report(f, add(f, wide, "/", 0), NULL);
+	for (unsigned i = 0; i < sizeof(deep) - 1; i++)
+		deep[i] = "/a"[i % 2];
+	deep[sizeof(deep) - 1] = '\0';
+	expect_report(f, add(f, NULL, deep, 0), NULL);
+	deep[2 * 63] = '\0';
+	expect_fine(f);
+	add(f, NULL, "/%2F", 0);
+	expect_fine(f);
+}
+
+/* Prefixes of 63 segments, exact paths of more, requests of even more. */
+static void
+test_deep(void **state)
+{
+	struct fixture *f = *state;
+	char prefix[2 * 63 + 1], exact[2 * 100 + 2], longer[8192];
+	struct router *r;
+
+	for (unsigned i = 0; i < sizeof(longer); i++)
+		longer[i] = "/a"[i % 2];
+	longer[sizeof(longer) - 1] = '\0';
+	(void)snprintf(prefix, sizeof(prefix), "%.*s", 2 * 63, longer);
+	(void)snprintf(exact, sizeof(exact), "=%.*s", 2 * 100, longer);
+	add(f, NULL, prefix, 0);
+	add(f, NULL, exact, 0);
+	add(f, NULL, "/a", 0);
+	r = build(f);
+	assert_non_null(r);
+	assert_int_equal(find(f, r, "", longer, "GET"), 0);
+	assert_int_equal(find(f, r, "", exact + 1, "GET"), 1);
+	longer[2 * 63] = '\0';
+	assert_int_equal(find(f, r, "", longer, "GET"), 0);
+	longer[2 * 63 - 1] = '\0';
+	assert_int_equal(find(f, r, "", longer, "GET"), 2);
+}
+
+static void
+test_memory_fails(void **state)
+{
+	struct fixture *f = *state;
+	static struct mem_trap trap;
+	volatile unsigned n = 0;
+	volatile bool done = false;
+
+	for (unsigned i = 0; i < RULES_MAX; i++)
+		add(f, i % 2 ? "h" : NULL, "/a", i < 2 ? 0 : (uint64_t)1 << (i % 8 + 1))->listeners =
+		    i < 2 ? 0 : (uint64_t)1 << i;
+	while (!done) {
+		struct arena *a = arena_new("fails");
+
+		mem_fail_at(++n);
+		if (MEM_TRAP_ENTER(&trap)) {
+			mem_fail_off();
+			arena_free(&a);
+			continue;
+		}
+		assert_non_null(router_build(a, f->rules, f->n, NULL, NULL));
+		mem_trap_leave(&trap);
+		done = !mem_fail_hit();
+		mem_fail_off();
+		arena_free(&a);
+	}
+	assert_true(n > 1);
+}
+
+/*
+ * The executable spec: every rule is asked whether it matches, and how well; the best one wins.
+ * Each number is a sentence of the contract.
+ */
+static struct slice
+spec_host(struct slice h)
+{
+	char end = h.len > 0 && h.p[0] == '[' ? ']' : ':';
+	ssize_t at = slice_find_byte(h, end);
+
+	if (at >= 0)
+		h.len = (size_t)at + (end == ']');
+	if (h.len > 0 && h.p[h.len - 1] == '.')
+		h.len--;
+	return (h);
+}
+
+/* 0: no; 1: no hosts; 1 + n: a wildcard of n bytes; 1000: exact. */
+static unsigned
+spec_host_rank(const struct router_rule *r, struct slice host)
+{
+	unsigned best = r->n_hosts == 0;
+
+	for (unsigned i = 0; i < r->n_hosts; i++) {
+		struct slice h = r->hosts[i], tail = slice_skip(h, 1);
+		unsigned rank = 0;
+
+		if (host.len > 0 && slice_eq_fold(h, host))
+			rank = 1000;
+		else if (h.p[0] == '*' && host.len > tail.len && host.p[0] != '.' &&
+		    slice_eq_fold(slice_skip(host, host.len - tail.len), tail))
+			rank = 1 + (unsigned)tail.len;
+		best = rank > best ? rank : best;
+	}
+	return (best);
+}
+
+/* 0: no; 1: "/"; 1 + n: a prefix of n bytes; 1000: exact. */
+static unsigned
+spec_path_rank(const struct router_rule *r, struct slice path)
+{
+	struct slice prefix = r->prefix;
+
+	if (r->path.len > 0)
+		return (slice_eq(r->path, path) ? 1000 : 0);
+	if (prefix.len > 0 && prefix.p[prefix.len - 1] == '/')
+		prefix.len--;
+	if (!slice_has_prefix(path, prefix))
+		return (0);
+	if (path.len > prefix.len && path.p[prefix.len] != '/')
+		return (0);
+	return (1 + (unsigned)prefix.len);
+}
+
+static bool
+spec_method(const struct router_rule *r, unsigned method, struct slice text)
+{
+	if (r->methods == 0 && r->n_method_names == 0)
+		return (true);
+	if (method != METHOD_OTHER)
+		return (r->methods >> method & 1);
+	for (unsigned i = 0; i < r->n_method_names; i++) {
+		if (slice_eq(r->method_names[i], text))
+			return (true);
+	}
+	return (false);
+}
+
+struct request {
+	struct slice	 host;
+	struct slice	 path;
+	struct slice	 method_text;
+	unsigned	 method;
+	unsigned	 listener;
+};
+
+/* 0: no match; more is better. */
+static uint64_t
+spec_rank(const struct router_rule *r, const struct request *q)
+{
+	uint64_t host = spec_host_rank(r, spec_host(q->host)), path = spec_path_rank(r, q->path);
+	uint64_t n_matchers = r->methods != 0 || r->n_method_names != 0;
+
+	if (host == 0 || path == 0 || !spec_method(r, q->method, q->method_text))
+		return (0);
+	if (r->listeners != 0 && !(r->listeners >> q->listener & 1))
+		return (0);
+	return (host << 32 | path << 16 | (1 + n_matchers));
+}
+
+static const char *const some_hosts[] = {
+	"a.com", "b.com", "x.a.com", "y.x.a.com", "*.a.com", "*.x.a.com", "*.com", "[::1]", "localhost"
+};
+static const char *const asked_hosts[] = {
+	"", "a.com", "A.COM", "b.com:80", "x.a.com", "X.a.com.", "y.x.a.com", "z.y.x.a.com", "q.a.com",
+	"com", "c.com", "[::1]", "[::1]:8", "[::2]", "localhost", "xa.com", "y..a.com", "1.2.3.4:5"
+};
+static const char *const some_segments[] = {
+	"a", "b", "users", "usersx", "exactly8", "exactly-nine", "%2F", "a-segment-of-twenty-four"
+};
+static const char *const some_methods[] = {"GET", "POST", "HEAD", "PURGE", "FROB", "OPTIONS"};
+
+#define PICK(rnd, list)	((list)[rnd_below((rnd), array_len(list))])
+
+/* A canonical path of 0 to max segments; the buffer is in the arena. */
+static struct slice
+random_path(struct rnd *rnd, struct arena *a, unsigned max)
+{
+	char *p = arena_alloc(a, 256);
+	size_t len = 0;
+
+	for (uint64_t n = rnd_below(rnd, max + 1); n > 0; n--)
+		len += (size_t)snprintf(p + len, 256 - len, "/%s",
+		    rnd_below(rnd, 2) ? some_segments[rnd_below(rnd, 2)] :
+		    PICK(rnd, some_segments));
+	if (len == 0 || rnd_below(rnd, 4) == 0)
+		p[len++] = '/';
+	return (slice_of(p, len));
+}
+
+static void
+random_rules(struct fixture *f, struct rnd *rnd)
+{
+	static const struct slice names[] = {SLICE_INIT("PURGE"), SLICE_INIT("FROB")};
+	unsigned n = (unsigned)rnd_below(rnd, 20) + 1;
+
+	clear(f);
+	while (f->n < n) {
+		struct router_rule *r = add(f, NULL, "", 0);
+		struct slice path = random_path(rnd, f->arena, 3);
+
+		for (uint64_t h = rnd_below(rnd, HOSTS_MAX); h > 0; h--)
+			f->hosts[f->n - 1][r->n_hosts++] = slice_str(PICK(rnd, some_hosts));
+		*(rnd_below(rnd, 3) == 0 ? &r->path : &r->prefix) = path;
+		if (rnd_below(rnd, 2) == 0)
+			r->methods = (uint64_t)rnd_below(rnd, 8) << METHOD_GET;
+		if (rnd_below(rnd, 8) == 0) {
+			r->method_names = names + rnd_below(rnd, 2);
+			r->n_method_names = 1;
+		}
+		if (rnd_below(rnd, 4) == 0)
+			r->listeners = rnd_below(rnd, 8);
+	}
+}
+
+/* Do two rules tie on some request? Asked of the spec with every host, method and listener. */
+static bool
+spec_ties(const struct fixture *f, const struct request *q)
+{
+	uint64_t best = 0;
+	unsigned n_best = 0;
+
+	for (unsigned i = 0; i < f->n; i++) {
+		uint64_t rank = spec_rank(&f->rules[i], q);
+
+		if (rank != 0 && rank == best)
+			n_best++;
+		else if (rank > best) {
+			best = rank;
+			n_best = 1;
+		}
+	}
+	return (n_best > 1);
+}
+
+static const struct route *
+spec_find(const struct fixture *f, const struct request *q)
+{
+	const struct route *route = NULL;
+	uint64_t best = 0;
+
+	for (unsigned i = 0; i < f->n; i++) {
+		uint64_t rank = spec_rank(&f->rules[i], q);
+
+		if (rank > best) {
+			best = rank;
+			route = f->rules[i].route;
+		}
+	}
+	return (route);
+}
+
+/* Takes rules away until nothing is reported. */
+static struct router *
+build_without_ties(struct fixture *f, unsigned *n_ties)
+{
+	struct router *r;
+
+	while ((r = build(f)) == NULL) {
+		unsigned at = (unsigned)(f->rule - f->rules);
+
+		assert_non_null(f->other);
+		(*n_ties)++;
+		memmove(&f->rules[at], &f->rules[at + 1], (f->n - at - 1) * sizeof(f->rules[0]));
+		f->n--;
+	}
+	return (r);
+}
+
+static void
+test_spec(void **state)
+{
+	struct fixture *f = *state;
+	struct rnd rnd;
+	unsigned n_ties = 0, n_found = 0, n_none = 0;
+
+	rnd_init_seed(&rnd, 20240229);
+	for (unsigned round = 0; round < 2000; round++) {
+		struct router *r;
+
+		random_rules(f, &rnd);
+		r = build_without_ties(f, &n_ties);
+		for (unsigned i = 0; i < 200; i++) {
+			struct request q = {
+				.host = slice_str(PICK(&rnd, asked_hosts)),
+				.path = random_path(&rnd, f->arena, 4),
+				.method_text = slice_str(PICK(&rnd, some_methods)),
+				.listener = (unsigned)rnd_below(&rnd, 4),
+			};
+			const struct route *want;
+
+			q.method = method_of(q.method_text);
+			want = spec_find(f, &q);
+			assert_ptr_equal(router_find(r, q.host, q.path, q.method, q.method_text,
+			    q.listener), want);
+			assert_false(spec_ties(f, &q));
+			*(want == NULL ? &n_none : &n_found) += 1;
+		}
+	}
+	/* All kinds came up. */
+	assert_true(n_ties > 300 && n_found > 50000 && n_none > 50000);
+}
+
+/* What is reported as a tie is one: there is a request that both take equally well. */
+static void
+test_ties_are_real(void **state)
+{
+	struct fixture *f = *state;
+	struct rnd rnd;
+	unsigned n = 0;
+
+	rnd_init_seed(&rnd, 7);
+	for (unsigned round = 0; round < 3000; round++) {
+		const struct router_rule *a, *b;
+		uint64_t la, lb, methods;
+		bool share = false;
+
+		random_rules(f, &rnd);
+		if (build(f) != NULL)
+			continue;
+		n++;
+		a = f->rule;
+		b = f->other;
+		la = a->listeners ? a->listeners : UINT64_MAX;
+		lb = b->listeners ? b->listeners : UINT64_MAX;
+		methods = a->methods & b->methods;
+		assert_true((la & lb) != 0);
+		assert_true(slice_eq(a->path, b->path) || a->path.len == 0);
+		assert_int_equal(a->methods != 0 || a->n_method_names != 0,
+		    b->methods != 0 || b->n_method_names != 0);
+		if (a->methods != 0 || a->n_method_names != 0)
+			assert_true(methods != 0 || (a->n_method_names != 0 &&
+			    b->n_method_names != 0));
+		share = a->n_hosts == 0 && b->n_hosts == 0;
+		for (unsigned i = 0; i < a->n_hosts; i++) {
+			for (unsigned j = 0; j < b->n_hosts; j++)
+				share |= slice_eq(a->hosts[i], b->hosts[j]);
+		}
+		assert_true(share);
+	}
+	assert_true(n > 100);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_empty, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_paths, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_hosts, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_methods, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_listeners, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_ties, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_unreachable, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_deep, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_memory_fails, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_spec, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_ties_are_real, set_up, tear_down),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
