@@ -32,8 +32,8 @@ named_client(struct exchange *ex, const struct cidr_set *trusted)
 	struct slice value;
 
 	/* Several lines are one list: the last line is its right end. */
-	for (const struct hdr *next = h; next != NULL; next = headers_next(&ex->req.m.headers, next))
-		h = next;
+	for (const struct hdr *n = h; n != NULL; n = headers_next(&ex->req.m.headers, n))
+		h = n;
 	if (h == NULL)
 		return (NULL);
 	value = hdr_value(h);

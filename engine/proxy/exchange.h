@@ -40,6 +40,7 @@ struct ex_times {
 	uint64_t	 begin;		/* first byte of the request */
 	uint64_t	 head;		/* its head was complete */
 	uint64_t	 filtered;	/* the request's policies were through */
+	uint64_t	 open;		/* a connection was asked for, the last time */
 	uint64_t	 opened;	/* a connection was there */
 	uint64_t	 sent;		/* the head was handed to the upstream */
 	uint64_t	 first_byte;	/* the response's head came */

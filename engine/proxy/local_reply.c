@@ -140,8 +140,8 @@ local_reply_bytes(enum reason reason)
 	if (reason == REASON_CONNECTION_LIMIT)
 		return (SLICE(HEAD("503 Service Unavailable")
 		    "Retry-After: " LOCAL_REPLY_RETRY_AFTER "\r\n"
-		    "Proxy-Status: weir; error=connection_limit_reached;
-		    details=\"connection_limit\"\r\n"
+		    "Proxy-Status: weir; error=connection_limit_reached; "
+		    "details=\"connection_limit\"\r\n"
 		    "\r\n"));
 	return (SLICE(HEAD("503 Service Unavailable")
 	    "Retry-After: " LOCAL_REPLY_RETRY_AFTER "\r\n"
