@@ -54,10 +54,49 @@ up_conn_close(struct up_conn *uc, enum close_how how)
 	uc->state = UP_CONN_CLOSED;
 	uc->us = NULL;
 	timer_clear(&uc->timer);
+	deferred_cancel(&uc->release);
 	uc->h1.c.ops->fini(&uc->h1.c);
 	conn_close(&uc->conn, how);
 	/* Its own code may be on the stack. */
 	loop_defer(uc->worker->loop, &uc->gone);
+}
+
+static void
+settle(struct up_conn *uc)
+{
+	const struct codec *codec = &uc->h1.c;
+
+	if (codec->ops->can_reuse(codec) && conn_waiting(&uc->conn) == 0 && !uc->conn.in_eof &&
+	    !uc->conn.closed_seen)
+		pool_give(uc);
+	else
+		up_conn_close(uc, CLOSE_CLEAN);
+}
+
+static void
+on_release(void *arg)
+{
+	struct up_conn *uc;
+
+	CAST_OBJ(uc, arg, UP_CONN_MAGIC);
+	if (uc->state == UP_CONN_RELEASED)
+		settle(uc);
+}
+
+void
+up_conn_release(struct up_conn *uc, bool whole)
+{
+	CHECK_OBJ(uc, UP_CONN_MAGIC);
+	uc->us = NULL;
+	if (!whole || uc->state != UP_CONN_BUSY) {
+		up_conn_close(uc, whole ? CLOSE_CLEAN : CLOSE_RESET);
+	} else if (uc->conn.in_feed) {
+		/* Surplus bytes may follow in the same page: wait until all of it was looked at. */
+		uc->state = UP_CONN_RELEASED;
+		loop_defer(uc->worker->loop, &uc->release);
+	} else {
+		settle(uc);
+	}
 }
 
 static void
@@ -80,6 +119,7 @@ on_timer(void *arg)
 			timer_set(uc->worker->loop, &uc->timer, at);
 		return;
 	case UP_CONN_BUSY:
+	case UP_CONN_RELEASED:
 	case UP_CONN_CLOSED:
 		return;
 	}
@@ -126,7 +166,13 @@ on_io(void *arg, unsigned what)
 		}
 		return;
 	case UP_CONN_BUSY:
+	case UP_CONN_RELEASED:
 		conn_on_io(&uc->conn, what);
+		/* Now rather than deferred: a request of this same turn may use it. */
+		if (uc->state == UP_CONN_RELEASED) {
+			deferred_cancel(&uc->release);
+			settle(uc);
+		}
 		return;
 	case UP_CONN_CLOSED:
 		return;
@@ -170,6 +216,7 @@ up_conn_connect(struct worker *w, struct up_peer *peer, struct up_stream *us, ui
 	uc->age_end_ms = age_end(w, conf->max_age_ms);
 	timer_init(&uc->timer, on_timer, uc);
 	deferred_init(&uc->gone, on_gone, uc);
+	deferred_init(&uc->release, on_release, uc);
 	list_init(&uc->link);
 	h1_init(&uc->h1, CODEC_CLIENT, &up_codec_events, uc, &up_limits, &w->pages);
 	conn_init(&uc->conn, w->loop, &w->pages, &uc->h1.c, &up_conn_events, uc);

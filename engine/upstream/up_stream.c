@@ -131,26 +131,6 @@ release_pipes(struct up_stream *us)
 	us->out = us->in = NULL;
 }
 
-/* The connection lives on when both messages are whole and nothing on it is in doubt. */
-static void
-let_go(struct up_stream *us)
-{
-	struct up_conn *uc = us->uc;
-	const struct codec *codec;
-
-	us->uc = NULL;
-	if (uc == NULL)
-		return;
-	uc->us = NULL;
-	codec = &uc->h1.c;
-	if (us->done && us->sent && !us->upgraded && uc->state == UP_CONN_BUSY &&
-	    codec->ops->can_reuse(codec) && conn_waiting(&uc->conn) == 0 && !uc->conn.in_eof &&
-	    !uc->conn.closed_seen)
-		pool_give(uc);
-	else
-		up_conn_close(uc, us->done ? CLOSE_CLEAN : CLOSE_RESET);
-}
-
 static void
 stream_free(struct up_stream *us)
 {
@@ -160,7 +140,8 @@ stream_free(struct up_stream *us)
 	release_pipes(us);
 	if (us->peer != NULL)
 		us->peer->active--;
-	let_go(us);
+	if (us->uc != NULL)
+		up_conn_release(us->uc, us->done && us->sent && !us->upgraded);
 	us->magic = 0;
 	slab_put(slab, &us);
 }
