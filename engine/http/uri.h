@@ -16,26 +16,26 @@ struct arena;
 enum uri_rc {
 	URI_OK,
 	URI_MALFORMED,		/* bad percent-encoding, %00, bytes that may not stand in a path */
-	URI_ENCODED_SLASH,	/* holds %2F or %5C (or a raw backslash): a route must allow it; *path_r is set */
+	URI_ENCODED_SLASH,	/* %2F, %5C or a raw backslash: a route must allow it; path set */
 	URI_NO_MEMORY
 };
 
 /*
  * *path_r is `raw` itself when that is canonical already (the usual case: no copy), else new bytes
  * in the arena; a raw backslash becomes %5C. %2F and %5C stay encoded. A path that climbs above the
- * root is URI_MALFORMED, and so is `..` where an empty segment (`//`) stands before it: servers that
- * merge slashes first and servers that do it last read two different paths there. A slash at the end
- * is part of the path; so are parameters (`;x`).
+ * root is URI_MALFORMED, and so is `..` where an empty segment (`//`) stands before it: servers
+ * that merge slashes first and servers that do it last read two different paths there. A slash at
+ * the end is part of the path; so are parameters (`;x`).
  */
 enum uri_rc	uri_canonical(struct slice raw, struct arena *, struct slice *path_r);
 
 /*
  * RFC 3986 authority without user: host, port (0: none). An IPv6 address keeps its brackets; the
- * trailing dot of a name is cut off. False: not an authority; *host_r and *port_r are then undefined.
+ * trailing dot of a name is cut off. False: not an authority; the results are then undefined.
  */
 bool		uri_split_authority(struct slice authority, struct slice *host_r, unsigned *port_r);
 
-/* The next name=value of a query; raw, undecoded. Empty pieces (`&&`) are skipped. False: no more. */
+/* The next name=value of a query, raw. Empty pieces (`&&`) are skipped. False: no more. */
 bool		uri_query_next(struct slice *rest, struct slice *name_r, struct slice *value_r);
 
 #endif

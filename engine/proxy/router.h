@@ -26,8 +26,8 @@
 struct router;
 
 /*
- * One route's matchers. All slices and arrays outlive the router (the part's arena). Neither path nor
- * prefix: `prefix: /`. A slash at the end of a prefix changes nothing; 63 segments at most.
+ * One route's matchers. All slices and arrays outlive the router (the part's arena). Neither path
+ * nor prefix: `prefix: /`. A slash at the end of a prefix changes nothing; 63 segments at most.
  */
 struct router_rule {
 	const struct route	*route;
@@ -43,13 +43,13 @@ struct router_rule {
 };
 
 /*
- * Reports every rule that ties with another, and every one that can never match (other is NULL then),
- * through `report` (may be NULL), before it returns; `what` goes behind the rule's name and is
- * static. NULL when there was one, or no memory. The rules may go once it has returned; what their
- * slices point to may not.
+ * Reports every rule that ties with another, and every one that can never match (other is NULL
+ * then), through `report` (may be NULL), before it returns; `what` goes behind the rule's name and
+ * is static. NULL when there was one, or no memory. The rules may go once it has returned; what
+ * their slices point to may not.
  */
-typedef void router_report_fn(void *arg, const struct router_rule *, const struct router_rule *other,
-    const char *what);
+typedef void router_report_fn(void *arg, const struct router_rule *,
+    const struct router_rule *other, const char *what);
 struct router	*router_build(struct arena *, const struct router_rule *, unsigned n,
 		    router_report_fn *, void *arg);
 

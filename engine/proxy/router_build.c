@@ -380,7 +380,7 @@ router_build(struct arena *arena, const struct router_rule *rules, unsigned n,
 	b->n_rules = n;
 	b->report = report;
 	b->arg = arg;
-	/* Should memory end, the trap of the caller resets the arena, and that frees the scratch. */
+	/* Should memory end, the caller's trap resets the arena, and that frees the scratch. */
 	arena_on_reset(arena, &b->cleanup, free_scratch, b);
 	b->scratch = arena_new("router");
 	r->magic = ROUTER_MAGIC;

@@ -5,9 +5,9 @@
 /*
  * The tables of a router, for router.c, router_build.c and router_ties.c only.
  *
- * A host (or the suffix of a wildcard, or no host) is found by hash; a path below a host by the hash
- * of (host, path), one probe for the exact path and one for each depth in segments at which the
- * host has a prefix. Behind a path stand its candidates, the one with most matchers first.
+ * A host (or the suffix of a wildcard, or no host) is found by hash; a path below a host by the
+ * hash of (host, path), one probe for the exact path and one for each depth in segments at which
+ * the host has a prefix. Behind a path stand its candidates, the one with most matchers first.
  * The hashes of all depths fall out of one pass over the path. The tables are made from the
  * operator's file alone: a client can probe them, never fill them.
  */
@@ -75,7 +75,7 @@ struct router {
 	struct router_cand	*cands;
 	size_t			 max_exact;	/* bytes of the longest exact path */
 	uint64_t		 seed;
-	uint64_t		 wildcards[BITS_WORDS(ROUTER_HOST_MAX + 1)]; /* lengths that exist */
+	uint64_t		 wildcards[BITS_WORDS(ROUTER_HOST_MAX + 1)]; /* lengths */
 	uint32_t		 n_hosts;
 	uint32_t		 n_keys;
 	bool			 has_hosts;	/* exact ones */

@@ -45,3 +45,8 @@ tests_fuzz_fuzz_h1_chunked_LDADD = tests/unit/h1/librig.a $(H1_TEST_LIBS)
 tests_fuzz_fuzz_h1_codec_SOURCES = tests/fuzz/fuzz_h1_codec.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_h1_codec_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_h1_codec_LDADD = tests/unit/h1/librig.a $(H1_TEST_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_uri
+tests_fuzz_fuzz_uri_SOURCES = tests/fuzz/fuzz_uri.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_uri_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_uri_LDADD = libengine_http.a libengine_mem.a libengine_base.a $(JEMALLOC_LIBS)

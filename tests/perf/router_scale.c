@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+/*
+ * What a lookup costs with 10 routes and with 100,000, and what building them costs. CPU time of
+ * this thread, the best of several runs: a busy machine makes runs slower, never faster.
+ *
+ *	warm	the same ten requests again and again: the cost of the steps
+ *	spread	every route in an order without a pattern: the cost of the steps and of cache misses
+ *
+ * Usage: router_scale [N]
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "engine/base/cc.h"
+#include "engine/base/check.h"
+#include "engine/base/rnd.h"
+#include "engine/mem/arena.h"
+#include "engine/proxy/router.h"
+
+enum {
+	FEW = 10,
+	MANY = 100000,
+	LOOKUPS = 200000,
+	RUNS = 7
+};
+
+/* Gates. Instrumented builds print only. */
+#define MAX_RATIO	2.0	/* warm, MANY to FEW */
+#define MAX_SPREAD_NS	1000.0
+#define MAX_BUILD_MS	400.0
+
+enum layout {
+	ONE_HOST,	/* /svc-N/v1/items below one host */
+	MANY_HOSTS,	/* each route has a host of its own */
+	WILDCARDS,	/* *.tenant-N.example.com */
+	METHODS		/* ten methods a path */
+};
+
+static const char *const layout_names[] = {"one host", "many hosts", "wildcards", "methods"};
+
+struct set {
+	struct arena		*arena;
+	struct router_rule	*rules;
+	struct route		*routes;
+	struct slice		*hosts;		/* to ask for */
+	struct slice		*paths;
+	unsigned		*methods;
+	unsigned		 n;
+	struct router		*router;
+};
+
+static double
+cpu_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return ((double)ts.tv_sec * 1e9 + (double)ts.tv_nsec);
+}
+
+static struct slice
+slice_from(char *text)
+{
+	return (slice_str(text));
+}
+
+static void
+make_rule(struct set *s, enum layout layout, unsigned i)
+{
+	struct router_rule *r = &s->rules[i];
+	unsigned path = layout == METHODS ? i / 8 : i;
+	struct slice *host = arena_znew(s->arena, struct slice);
+	struct slice prefix = slice_from(arena_printf(s->arena, "/svc-%u/v1/items", path));
+
+	*host = SLICE("api.example.com");
+	s->hosts[i] = *host;
+	if (layout == MANY_HOSTS) {
+		*host = s->hosts[i] = slice_from(arena_printf(s->arena, "h%u.example.com", i));
+		prefix = SLICE("/v1/items");
+	} else if (layout == WILDCARDS) {
+		*host = slice_from(arena_printf(s->arena, "*.tenant-%u.example.com", i));
+		s->hosts[i] = slice_from(arena_printf(s->arena, "a.b.tenant-%u.example.com", i));
+		prefix = SLICE("/v1/items");
+	}
+	r->route = &s->routes[i];
+	r->hosts = host;
+	r->n_hosts = 1;
+	r->prefix = prefix;
+	s->methods[i] = METHOD_GET + (layout == METHODS ? i % 8 : 0);
+	if (layout == METHODS)
+		r->methods = (uint64_t)1 << s->methods[i];
+	s->paths[i] = slice_from(arena_printf(s->arena, SLICE_FMT "/4711/parts",
+	    SLICE_ARG(prefix)));
+}
+
+static void
+make_set(struct set *s, enum layout layout, unsigned n)
+{
+	s->arena = arena_new("rules");
+	s->rules = arena_zarray(s->arena, n, sizeof(*s->rules));
+	s->routes = arena_zarray(s->arena, n, sizeof(*s->routes));
+	s->hosts = arena_zarray(s->arena, n, sizeof(*s->hosts));
+	s->paths = arena_zarray(s->arena, n, sizeof(*s->paths));
+	s->methods = arena_zarray(s->arena, n, sizeof(*s->methods));
+	s->n = n;
+	for (unsigned i = 0; i < n; i++)
+		make_rule(s, layout, i);
+}
+
+/* Best of three, in ms; the last one stays. */
+static double
+build(struct set *s, size_t *bytes_r)
+{
+	double best = 1e18;
+
+	for (unsigned run = 0; run < 3; run++) {
+		struct arena *a = arena_new("router");
+		double t = cpu_ns();
+
+		s->router = router_build(a, s->rules, s->n, NULL, NULL);
+		t = (cpu_ns() - t) / 1e6;
+		must(s->router != NULL);
+		best = t < best ? t : best;
+		*bytes_r = arena_used(a);
+		if (run < 2)
+			arena_free(&a);
+	}
+	return (best);
+}
+
+/* Best of RUNS, in ns a lookup; asks for n routes, in an order without a pattern. */
+static double
+lookup(const struct set *s, unsigned n)
+{
+	double best = 1e18;
+	struct rnd rnd;
+	unsigned *order = calloc(LOOKUPS, sizeof(*order));
+
+	must(order != NULL);
+	rnd_init_seed(&rnd, 1);
+	for (unsigned i = 0; i < LOOKUPS; i++)
+		order[i] = (unsigned)rnd_below(&rnd, n);
+	for (unsigned run = 0; run < RUNS; run++) {
+		double t = cpu_ns();
+
+		for (unsigned i = 0; i < LOOKUPS; i++) {
+			unsigned k = order[i];
+
+			must(router_find(s->router, s->hosts[k], s->paths[k], s->methods[k],
+			    SLICE("GET"), 0) == &s->routes[k]);
+		}
+		t = (cpu_ns() - t) / LOOKUPS;
+		best = t < best ? t : best;
+	}
+	free(order);
+	return (best);
+}
+
+static bool
+gate(const char *what, double is, double max)
+{
+	if (is <= max)
+		return (true);
+	printf("FAIL: %s: %.1f, at most %.1f\n", what, is, max);
+	return (CC_ASAN || getenv("WEIR_PERF_PRINT") != NULL);
+}
+
+static bool
+run_layout(enum layout layout, unsigned n)
+{
+	struct set few, many;
+	size_t bytes;
+	double few_ns, warm_ns, spread_ns, build_ms;
+
+	make_set(&few, layout, FEW);
+	make_set(&many, layout, n);
+	(void)build(&few, &bytes);
+	build_ms = build(&many, &bytes);
+	few_ns = lookup(&few, FEW);
+	warm_ns = lookup(&many, FEW);
+	spread_ns = lookup(&many, n);
+	printf("%-10s  %u routes %5.0f ns; %u routes: warm %5.0f ns, spread %5.0f ns, "
+	    "built in %4.0f ms, %.0f bytes a route\n", layout_names[layout], FEW, few_ns, n,
+	    warm_ns, spread_ns, build_ms, (double)bytes / n);
+	return (gate("warm ratio", warm_ns / few_ns, MAX_RATIO) &
+	    gate("ns a lookup", spread_ns, MAX_SPREAD_NS) &
+	    gate("ms to build", build_ms, MAX_BUILD_MS));
+}
+
+int
+main(int argc, char **argv)
+{
+	unsigned n = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : MANY;
+	bool ok = true;
+
+	for (unsigned l = ONE_HOST; l <= METHODS; l++)
+		ok &= run_layout((enum layout)l, n < FEW ? FEW : n);
+	return (ok ? 0 : 1);
+}
