@@ -16,6 +16,7 @@ struct snapshot_mail {
 	struct worker		*worker;
 	struct worker		*main;
 	snapshot_applied_fn	*on_applied;
+	snapshot_retired_fn	*on_retired;
 	/* made by the main thread, so that a worker allocates nothing */
 	struct snapshot_use	*use;
 };
@@ -26,14 +27,23 @@ struct part *
 part_new(enum part_kind kind, struct slice name, size_t size, uint64_t hash)
 {
 	struct arena *arena = arena_new("part");
-	struct part *p = arena_zalloc(arena, size);
+	struct mem_trap trap;
+	struct part *p;
 
+	if (MEM_TRAP_ENTER(&trap)) {
+		size_t wanted = trap.wanted;
+
+		arena_free(&arena);
+		mem_failed(wanted);
+	}
+	p = arena_zalloc(arena, size);
 	p->magic = PART_MAGIC;
 	p->kind = (uint8_t)kind;
 	atomic_init(&p->refs, 1);
 	p->hash = hash;
 	p->name = arena_dup(arena, name);
 	p->arena = arena;
+	mem_trap_leave(&trap);
 	return (p);
 }
 
@@ -64,13 +74,22 @@ struct snapshot *
 snapshot_new(uint64_t generation)
 {
 	struct arena *arena = arena_new("snapshot");
-	struct snapshot *s = arena_zalloc(arena, sizeof *s);
+	struct mem_trap trap;
+	struct snapshot *s;
 
+	if (MEM_TRAP_ENTER(&trap)) {
+		size_t wanted = trap.wanted;
+
+		arena_free(&arena);
+		mem_failed(wanted);
+	}
+	s = arena_znew(arena, struct snapshot);
 	s->magic = SNAPSHOT_MAGIC;
 	s->generation = generation;
 	s->loaded_wall_us = (int64_t)clock_wall_us();
 	s->arena = arena;
 	atomic_init(&s->refs, 1);
+	mem_trap_leave(&trap);
 	return (s);
 }
 
@@ -142,7 +161,8 @@ give_back(struct snapshot_use *use)
 {
 	struct snapshot_mail *m = use->home;
 
-	m->mail.fn = on_returned;
+	m->on_retired(m->worker, use->snap);
+	mail_init(&m->mail, on_returned);
 	m->use = use;
 	mailbox_post(m->main->loop, &m->mail);
 }
@@ -163,23 +183,66 @@ on_published(struct mail *mail)
 	}
 }
 
-void
-snapshot_publish(struct snapshot *s, struct worker *const *workers, unsigned n,
-    struct worker *main, snapshot_applied_fn *on_applied)
+static struct snapshot_mail *
+new_mail(void)
 {
+	struct snapshot_mail *m = mem_try_calloc(1, sizeof *m);
+
+	if (m == NULL)
+		return (NULL);
+	m->use = mem_try_calloc(1, sizeof *m->use);
+	if (m->use == NULL) {
+		xfree(m);
+		return (NULL);
+	}
+	m->use->home = m;
+	return (m);
+}
+
+bool
+snapshot_publish(struct snapshot *s, struct worker *const *workers, unsigned n,
+    struct worker *main, snapshot_applied_fn *on_applied, snapshot_retired_fn *on_retired)
+{
+	struct snapshot_mail *mails[WORKER_MAX];
+	unsigned made = 0;
+
 	CHECK_OBJ(s, SNAPSHOT_MAGIC);
-	for (unsigned i = 0; i < n; i++) {
-		struct snapshot_mail *m = xcalloc(1, sizeof *m);
-		struct snapshot_use *use = xcalloc(1, sizeof *use);
+	must(n <= WORKER_MAX);
+	/* All or none: only when each has its message does the first one go. */
+	while (made < n && (mails[made] = new_mail()) != NULL)
+		made++;
+	for (unsigned i = 0; made < n && i < made; i++) {
+		xfree(mails[i]->use);
+		xfree(mails[i]);
+	}
+	for (unsigned i = 0; made == n && i < n; i++) {
+		struct snapshot_mail *m = mails[i];
 
 		atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
-		use->snap = s;
-		use->home = m;
-		*m = (struct snapshot_mail){ .mail = { .fn = on_published }, .snap = s,
-			.worker = workers[i], .main = main, .on_applied = on_applied,
-			.use = use };
+		m->use->snap = m->snap = s;
+		m->worker = workers[i];
+		m->main = main;
+		m->on_applied = on_applied;
+		m->on_retired = on_retired;
+		mail_init(&m->mail, on_published);
 		mailbox_post(workers[i]->loop, &m->mail);
 	}
+	return (made == n);
+}
+
+void
+snapshot_drop_use(struct worker *w)
+{
+	struct snapshot_use *use = w->snap;
+	struct snapshot_mail *m;
+
+	must(!w->running);
+	if (use == NULL)
+		return;
+	w->snap = NULL;
+	m = use->home;
+	m->use = use;
+	on_returned(&m->mail);
 }
 
 struct snapshot_use *

@@ -73,10 +73,15 @@ void		 snapshot_add_part(struct snapshot *, struct part *);	/* takes over a refe
 struct part	*snapshot_find(const struct snapshot *, enum part_kind, struct slice name);
 
 /* Main thread: hands it to each worker; on_applied runs on the worker, after the swap, with the old
-   generation still held (NULL at the first). */
+   generation still held (NULL at the first). False: no memory, and no worker has it. */
 typedef void snapshot_applied_fn(struct worker *, struct snapshot *old, struct snapshot *now);
-void		 snapshot_publish(struct snapshot *, struct worker *const *workers, unsigned n,
-		    struct worker *main, snapshot_applied_fn *on_applied);
+/* Worker thread: nothing of this worker uses `gone` any more; its reference goes back then. */
+typedef void snapshot_retired_fn(struct worker *, struct snapshot *gone);
+bool		 snapshot_publish(struct snapshot *, struct worker *const *workers, unsigned n,
+		    struct worker *main, snapshot_applied_fn *on_applied,
+		    snapshot_retired_fn *on_retired);
+/* Main thread, after the worker's thread has ended: lets go of what it held. */
+void		 snapshot_drop_use(struct worker *);
 /* Main thread, not published: frees it (a failed build, `check`). */
 void		 snapshot_discard(struct snapshot **);
 

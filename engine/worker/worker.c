@@ -142,7 +142,7 @@ worker_stop(struct worker *w)
 	if (!w->running)
 		return;
 	m = xcalloc(1, sizeof *m);
-	m->mail.fn = on_stop;
+	mail_init(&m->mail, on_stop);
 	m->worker = w;
 	mailbox_post(w->loop, &m->mail);
 }
