@@ -9,4 +9,5 @@ libengine_upstream_a_SOURCES = \
 	engine/upstream/up_impl.h \
 	engine/upstream/up_stream.c engine/upstream/up_stream.h \
 	engine/upstream/upstream.h \
+	engine/upstream/upstream_build.c \
 	engine/upstream/upstream_conf.c engine/upstream/upstream_conf.h

@@ -43,5 +43,7 @@ struct upstream {
 /* Worker thread, at its start and end. */
 struct err	*upstream_worker_enter(struct worker *);
 void		 upstream_worker_leave(struct worker *);
+/* Worker thread: no generation that this worker still uses has it; its connections go. */
+void		 upstream_retire(struct worker *, struct upstream *);
 
 #endif

@@ -48,7 +48,7 @@ struct upstream_conf {
 	enum upstream_balance		 balance;
 	enum upstream_hash_by		 hash_by;	/* with UPSTREAM_HASH */
 	struct slice			 hash_name;
-	uint32_t			 pool_idle;	/* connections kept, per server and worker */
+	uint32_t			 pool_idle;	/* kept, per server and worker */
 	uint32_t			 pool_idle_timeout_ms;
 	uint32_t			 pool_max_age_ms; /* 0: unlimited */
 	const struct upstream_server	*servers;	/* at least one */
@@ -93,8 +93,8 @@ struct upstream_spec {
 extern struct schema upstream_schema;	/* of one entry of `upstreams:` */
 
 /* What the rows cannot say: an address named twice. Main thread. */
-void		 upstream_check(const struct upstream_spec *, struct slice name, struct arena *scratch,
-		    struct diag *);
+void		 upstream_check(const struct upstream_spec *, struct slice name,
+		    struct arena *scratch, struct diag *);
 
 /*
  * Makes the part (PART_UPSTREAM) with one reference, the caller's; `hash` is the digest of the
