@@ -54,7 +54,7 @@ ex_step_route(struct exchange *ex)
 	if (reason != REASON_NONE)
 		return (ex_fault(ex, reason));
 	r = router_find(gate->router, ex->req.host, ex->req.path, ex->req.method,
-	    ex->req.method_text, ex->down->local->listener->index);
+	    ex->req.method_text, ex->down->local->index);
 	if (r == NULL)
 		return (ex_fault(ex, encoded_slash ? REASON_PATH_REFUSED : REASON_NO_ROUTE));
 	ex->route = r;

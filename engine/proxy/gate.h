@@ -21,14 +21,14 @@
 
 struct access_log_conf;
 struct filter_ops;
-struct listener_conf;
 struct route;
 struct router;
 struct upstream;
 
 enum {
 	LISTENER_ADDRS_MAX = 8,		/* sockets of one listener */
-	GATE_LISTENERS_MAX = 64		/* so that a rule's listeners fit in one word */
+	GATE_LISTENERS_MAX = 63,	/* so that a rule's listeners fit in one word */
+	GATE_LISTENER_GONE = 63		/* index of one that the file has no more: no rule names it */
 };
 
 /* Limits and times of client connections; ms, 0: none. From the file's listener block. */
@@ -51,9 +51,9 @@ struct listener {
 	unsigned		 index;		/* in its gate: the bit in router_rule.listeners */
 	struct addr		 addrs[LISTENER_ADDRS_MAX];
 	unsigned		 n_addrs;
+	bool			 is_dual;	/* IPv6's any address, which takes IPv4 too */
 	struct listener_limits	 limits;
 	const struct cidr_set	*trusted;	/* trusted_proxies; NULL: none */
-	const struct listener_conf *conf;
 };
 
 struct gate {
@@ -64,10 +64,20 @@ struct gate {
 	const struct router	*router;
 	const struct route	*routes;
 	unsigned		 n_routes;
-	struct upstream		**upstreams;
+	struct upstream		**upstreams;	/* in the order of the file */
+	struct upstream		**upstreams_sorted; /* the same by their place in memory */
 	unsigned		 n_upstreams;
 	uint64_t		 max_connections; /* of the process */
+	const int		*fds;		/* new sockets: gate_fd() */
+	unsigned		 n_workers;
 };
+
+/* The socket that worker w is to accept from; -1: it has one for this address already. */
+static inline int
+gate_fd(const struct gate *g, unsigned listener, unsigned addr, unsigned w)
+{
+	return (g->fds[(listener * LISTENER_ADDRS_MAX + addr) * g->n_workers + w]);
+}
 
 /* A worker's end of a listener: outlives reloads, and the listener, while connections hang on it.
    */
@@ -79,9 +89,20 @@ struct listener_local {
 	/* of the worker's current generation, or the last that had it */
 	const struct listener	*listener;
 	struct listener_limits	 limits;	/* a copy: connections point to it across reloads */
+	unsigned		 index;		/* in the current gate, or GATE_LISTENER_GONE */
 	uint32_t		 refs;		/* connections, and one while it accepts */
-	unsigned		 n_sockets;
-	struct listener_socket	 sockets[LISTENER_ADDRS_MAX];
+};
+
+/* One of a worker's sockets: known by its address, whatever listener it belongs to. */
+struct proxy_socket {
+	unsigned		 magic;
+#define PROXY_SOCKET_MAGIC	0x2c5ae19f
+	bool			 is_kept;	/* while a generation is applied */
+	bool			 is_dual;
+	struct list		 link;		/* in proxy_local.sockets */
+	struct addr		 addr;
+	struct listener_local	*local;		/* its arg: moved by a reload, not opened anew */
+	struct listener_socket	 sock;
 };
 
 /* worker->slot[WORKER_SLOT_PROXY] */
@@ -90,8 +111,8 @@ struct proxy_local {
 #define PROXY_LOCAL_MAGIC	0x5d81ee07
 	struct slab		 conns;		/* struct down_conn */
 	struct slab		 exchanges;
-	struct slab		 locals;
 	struct list		 listeners;
+	struct list		 sockets;
 	struct list		 open;		/* all client connections, for drains */
 	void			**filter_state;	/* by index in the program's filter table */
 	unsigned		 n_filters;
@@ -113,9 +134,11 @@ extern const struct proxy_program *proxy_program;	/* set before workers start */
 /* Worker thread: at its start and end. */
 struct err	*proxy_worker_enter(struct worker *);
 void		 proxy_worker_leave(struct worker *);
-/* Worker thread, after the swap (snapshot_applied_fn). fds of new listeners come from
-   proxy_sockets. */
+/* Worker thread, after the swap (snapshot_applied_fn): listeners come and go, sockets of addresses
+   that stay are kept. */
 void		 proxy_apply(struct worker *, struct snapshot *old, struct snapshot *now);
+/* Worker thread (snapshot_retired_fn): upstreams that the current generation has not are let go. */
+void		 proxy_retired(struct worker *, struct snapshot *gone);
 /* A connection of this listener is gone. */
 void	proxy_listener_unref(struct listener_local *);
 /* Worker thread: stop accepting, end idle connections, say close on the others. */

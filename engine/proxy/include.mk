@@ -19,17 +19,22 @@ libengine_proxy_a_SOURCES = \
 	engine/proxy/filter.c \
 	engine/proxy/filter.h \
 	engine/proxy/gate.h \
+	engine/proxy/listener_conf.c \
+	engine/proxy/listener_conf.h \
 	engine/proxy/local_reply.c \
 	engine/proxy/local_reply.h \
 	engine/proxy/proxy_limits.c \
 	engine/proxy/proxy_limits.h \
 	engine/proxy/proxy_stats.c \
 	engine/proxy/proxy_stats.h \
+	engine/proxy/proxy_worker.c \
 	engine/proxy/redirect.c \
 	engine/proxy/redirect.h \
 	engine/proxy/registry.c \
 	engine/proxy/registry.h \
 	engine/proxy/route.h \
+	engine/proxy/route_conf.c \
+	engine/proxy/route_conf.h \
 	engine/proxy/router.c \
 	engine/proxy/router.h \
 	engine/proxy/router_build.c \

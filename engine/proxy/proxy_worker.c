@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <unistd.h>
+
+#include "engine/base/check.h"
+#include "engine/base/log.h"
+#include "engine/mem/alloc.h"
+#include "engine/proxy/down_conn.h"
+#include "engine/proxy/exchange.h"
+#include "engine/proxy/gate.h"
+#include "engine/proxy/registry.h"
+#include "engine/upstream/upstream.h"
+
+/* What a worker keeps of the proxy: made when it starts, brought up to date by each generation. */
+
+const struct proxy_program *proxy_program;
+
+struct err *
+proxy_worker_enter(struct worker *w)
+{
+	struct proxy_local *pl = mem_try_calloc(1, sizeof *pl);
+	struct err *err;
+
+	if (pl == NULL)
+		return (err_memory());
+	pl->magic = PROXY_LOCAL_MAGIC;
+	slab_init(&pl->conns, "client connections", sizeof(struct down_conn), 0);
+	slab_init(&pl->exchanges, "exchanges", sizeof(struct exchange), 0);
+	list_init(&pl->listeners);
+	list_init(&pl->sockets);
+	list_init(&pl->open);
+	w->slot[WORKER_SLOT_PROXY] = pl;
+	pl->n_filters = proxy_program->n_filters;
+	pl->filter_state = mem_try_calloc(pl->n_filters + 1, sizeof(void *));
+	err = pl->filter_state == NULL ? err_memory() :
+	    registry_worker_start(pl->filter_state, w);
+	if (err != NULL) {
+		xfree(pl->filter_state);
+		w->slot[WORKER_SLOT_PROXY] = NULL;
+		xfree(pl);
+	}
+	return (err);
+}
+
+static void
+free_local(struct listener_local *local)
+{
+	struct part *part = (struct part *)(uintptr_t)&local->listener->part;
+
+	list_del(&local->link);
+	local->magic = 0;
+	part_unref(&part);
+	xfree(local);
+}
+
+void
+proxy_listener_unref(struct listener_local *local)
+{
+	CHECK_OBJ(local, LISTENER_LOCAL_MAGIC);
+	must(local->refs > 0);
+	if (--local->refs == 0)
+		free_local(local);
+}
+
+/* The local's listener in this generation, or another one than it had. */
+static void
+set_listener(struct listener_local *local, struct listener *l)
+{
+	struct part *before = (struct part *)(uintptr_t)&local->listener->part;
+
+	(void)part_ref(&l->part);
+	local->listener = l;
+	local->limits = l->limits;
+	local->index = l->index;
+	part_unref(&before);
+}
+
+static struct listener_local *
+new_local(struct worker *w, struct listener *l)
+{
+	struct listener_local *local = mem_try_calloc(1, sizeof *local);
+
+	if (local == NULL)
+		return (NULL);
+	local->magic = LISTENER_LOCAL_MAGIC;
+	local->worker = w;
+	(void)part_ref(&l->part);
+	local->listener = l;
+	local->limits = l->limits;
+	local->index = l->index;
+	local->refs = 1;
+	list_add_tail(&proxy_of(w)->listeners, &local->link);
+	return (local);
+}
+
+static struct listener_local *
+find_local(struct proxy_local *pl, struct slice name)
+{
+	struct listener_local *local;
+
+	LIST_FOREACH(local, &pl->listeners, struct listener_local, link) {
+		if (local->index != GATE_LISTENER_GONE && slice_eq(local->listener->name, name))
+			return (local);
+	}
+	return (NULL);
+}
+
+/* ---- sockets ---- */
+
+static struct proxy_socket *
+find_socket(struct proxy_local *pl, const struct addr *addr, bool is_dual)
+{
+	struct proxy_socket *ps;
+
+	LIST_FOREACH(ps, &pl->sockets, struct proxy_socket, link) {
+		if (addr_eq(&ps->addr, addr) && ps->is_dual == is_dual)
+			return (ps);
+	}
+	return (NULL);
+}
+
+static void
+open_socket(struct worker *w, struct listener_local *local, unsigned i, int fd)
+{
+	struct proxy_socket *ps = mem_try_calloc(1, sizeof *ps);
+
+	if (ps == NULL || fd < 0 || !listener_start(&ps->sock, w->loop, fd, down_conn_accept,
+	    local)) {
+		log_error("worker %u cannot accept on listener %.*s", w->index,
+		    (int)local->listener->name.len, local->listener->name.p);
+		if (fd >= 0)
+			(void)close(fd);
+		xfree(ps);
+		return;
+	}
+	ps->magic = PROXY_SOCKET_MAGIC;
+	ps->is_kept = true;
+	ps->is_dual = local->listener->is_dual;
+	ps->addr = local->listener->addrs[i];
+	ps->local = local;
+	list_add_tail(&proxy_of(w)->sockets, &ps->link);
+}
+
+/* The local accepts from these addresses now: sockets that are there stay open. */
+static void
+take_sockets(struct worker *w, struct listener_local *local, const struct gate *gate)
+{
+	const struct listener *l = local->listener;
+
+	for (unsigned i = 0; i < l->n_addrs; i++) {
+		struct proxy_socket *ps = find_socket(proxy_of(w), &l->addrs[i], l->is_dual);
+
+		if (ps == NULL) {
+			open_socket(w, local, i, gate_fd(gate, l->index, i, w->index));
+			continue;
+		}
+		ps->is_kept = true;
+		ps->local = local;
+		ps->sock.arg = local;
+	}
+}
+
+/* Connections that wait in the kernel are still accepted, then it is closed. */
+static void
+close_sockets(struct proxy_local *pl, bool all)
+{
+	struct proxy_socket *ps, *tmp;
+
+	LIST_FOREACH_SAFE(ps, tmp, &pl->sockets, struct proxy_socket, link) {
+		if (ps->is_kept && !all)
+			continue;
+		listener_stop(&ps->sock);
+		list_del(&ps->link);
+		ps->magic = 0;
+		xfree(ps);
+	}
+}
+
+static void
+drain_conns(struct proxy_local *pl, const struct listener_local *of)
+{
+	struct down_conn *dc, *tmp;
+
+	LIST_FOREACH_SAFE(dc, tmp, &pl->open, struct down_conn, link) {
+		if (of == NULL || dc->local == of)
+			down_conn_drain(dc);
+	}
+}
+
+/* ---- generations ---- */
+
+/* Locals whose listener the file no longer has: their connections finish what they do. */
+static void
+leave_listeners(struct proxy_local *pl, const struct gate *gate)
+{
+	struct listener_local *local, *tmp;
+
+	LIST_FOREACH_SAFE(local, tmp, &pl->listeners, struct listener_local, link) {
+		if (local->index == GATE_LISTENER_GONE ||
+		    (local->index < gate->n_listeners &&
+		    gate->listeners[local->index] == local->listener))
+			continue;
+		local->index = GATE_LISTENER_GONE;
+		drain_conns(pl, local);
+		proxy_listener_unref(local);
+	}
+}
+
+void
+proxy_apply(struct worker *w, struct snapshot *old, struct snapshot *now)
+{
+	struct proxy_local *pl = proxy_of(w);
+	const struct gate *gate = now->root;
+	struct proxy_socket *ps;
+
+	(void)old;
+	if (w->draining)
+		return;
+	LIST_FOREACH(ps, &pl->sockets, struct proxy_socket, link)
+		ps->is_kept = false;
+	for (unsigned i = 0; i < gate->n_listeners; i++) {
+		struct listener *l = gate->listeners[i];
+		struct listener_local *local = find_local(pl, l->name);
+
+		if (local == NULL)
+			local = new_local(w, l);
+		else
+			set_listener(local, l);
+		if (local == NULL)
+			log_error("worker %u has no memory for listener %.*s", w->index,
+			    (int)l->name.len, l->name.p);
+		else
+			take_sockets(w, local, gate);
+	}
+	close_sockets(pl, false);
+	leave_listeners(pl, gate);
+}
+
+static bool
+has_upstream(const struct gate *gate, const struct upstream *u)
+{
+	unsigned lo = 0, hi = gate->n_upstreams;
+
+	while (lo < hi) {
+		unsigned mid = lo + (hi - lo) / 2;
+
+		if (gate->upstreams_sorted[mid] == u)
+			return (true);
+		if ((uintptr_t)gate->upstreams_sorted[mid] < (uintptr_t)u)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return (false);
+}
+
+void
+proxy_retired(struct worker *w, struct snapshot *gone)
+{
+	const struct gate *was = gone->root, *is = w->snap->snap->root;
+
+	for (unsigned i = 0; i < was->n_upstreams; i++) {
+		struct upstream *u = was->upstreams[i];
+
+		if (u->per_worker[w->index] != NULL && !has_upstream(is, u))
+			upstream_retire(w, u);
+	}
+}
+
+/* ---- the end ---- */
+
+void
+proxy_drain(struct worker *w)
+{
+	struct proxy_local *pl = proxy_of(w);
+
+	if (w->draining)
+		return;
+	w->draining = true;
+	close_sockets(pl, true);
+	drain_conns(pl, NULL);
+}
+
+static void
+reset_conns(struct proxy_local *pl)
+{
+	struct down_conn *dc, *tmp;
+
+	LIST_FOREACH_SAFE(dc, tmp, &pl->open, struct down_conn, link) {
+		if (dc->ex != NULL)
+			exchange_abort(dc->ex, REASON_DRAINING);
+		if (dc->ex == NULL)
+			down_conn_close(dc, CLOSE_RESET);
+	}
+}
+
+/* Objects that were closed are given back by deferred calls: some turns let them run. */
+static void
+settle(struct worker *w)
+{
+	enum { TURNS = 4 };
+
+	for (unsigned i = 0; i < TURNS; i++)
+		loop_turn(w->loop, false);
+}
+
+void
+proxy_worker_leave(struct worker *w)
+{
+	struct proxy_local *pl = proxy_of(w);
+	const struct gate *gate = w->snap != NULL ? w->snap->snap->root : NULL;
+	struct listener_local *local, *tmp;
+
+	w->draining = true;
+	close_sockets(pl, true);
+	reset_conns(pl);
+	settle(w);
+	for (unsigned i = 0; gate != NULL && i < gate->n_upstreams; i++)
+		upstream_retire(w, gate->upstreams[i]);
+	settle(w);
+	LIST_FOREACH_SAFE(local, tmp, &pl->listeners, struct listener_local, link)
+		proxy_listener_unref(local);
+	registry_worker_stop(pl->filter_state);
+	xfree(pl->filter_state);
+	slab_fini(&pl->conns);
+	slab_fini(&pl->exchanges);
+	w->slot[WORKER_SLOT_PROXY] = NULL;
+	xfree(pl);
+}

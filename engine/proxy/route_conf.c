@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "engine/proxy/route_conf.h"
+
+enum {
+	TIME_MAX_MS = 24 * 3600 * 1000,
+	STATUS_LEAST = 200,	/* 1xx are no answers */
+	STATUS_MAX = 599,
+	SPLIT_WEIGHT_MAX = 1000000
+};
+
+static const struct schema_row timeout_rows[] = {
+	SCHEMA_ROW("connect", DURATION, struct route_timeout_conf, connect_ms, .def = "3s",
+	    .min = 1, .max = TIME_MAX_MS, .help = "a new connection to a server"),
+	SCHEMA_ROW("first_byte", DURATION, struct route_timeout_conf, first_byte_ms,
+	    .def = "15s", .min = 1, .max = TIME_MAX_MS, .flags = SCHEMA_UNLIMITED,
+	    .help = "from the request sent to the first byte of the response, else 504"),
+	SCHEMA_ROW("idle", DURATION, struct route_timeout_conf, idle_ms, .def = "60s", .min = 1,
+	    .max = TIME_MAX_MS, .flags = SCHEMA_UNLIMITED,
+	    .help = "longest pause within the response"),
+	SCHEMA_ROW("total", DURATION, struct route_timeout_conf, total_ms, .def = "unlimited",
+	    .min = 1, .max = TIME_MAX_MS, .flags = SCHEMA_UNLIMITED,
+	    .help = "the whole exchange, from the request's header on"),
+	SCHEMA_ROWS_END,
+};
+static struct schema timeout_schema =
+    SCHEMA_DEFINE("timeout", struct route_timeout_conf, timeout_rows);
+
+static const struct schema_enum host_words[] = {
+	{ "client", ROUTE_HOST_CLIENT },
+	{ "upstream", ROUTE_HOST_UPSTREAM },
+	{ NULL, 0 },
+};
+
+static const struct schema_row policies_rows[] = {
+	SCHEMA_ROW("timeout", OBJECT, struct route_policies, timeout, .sub = &timeout_schema,
+	    .flags = SCHEMA_ALWAYS, .help = "how long the upstream may take"),
+	SCHEMA_ROW("host", ENUM, struct route_policies, host, .names = host_words,
+	    .def = "client",
+	    .help = "the Host that the upstream sees: the client's, or the server's"),
+	SCHEMA_ROW("allow_encoded_slash", BOOL, struct route_policies, allow_encoded_slash,
+	    .def = "false", .help = "let %2F and %5C in a path through instead of answering 400"),
+	SCHEMA_ROW("body_limit", BYTES, struct route_policies, body_limit, .def = "16MiB",
+	    .flags = SCHEMA_UNLIMITED, .help = "the largest request body, else 413"),
+	SCHEMA_ROWS_END,
+};
+struct schema route_policies_schema =
+    SCHEMA_DEFINE("policies", struct route_policies, policies_rows);
+
+static const struct schema_enum redirect_codes[] = {
+	{ "301", 301 }, { "302", 302 }, { "303", 303 }, { "307", 307 }, { "308", 308 },
+	{ NULL, 0 },
+};
+static const struct schema_row redirect_rows[] = {
+	SCHEMA_ROW("to", STRING, struct route_redirect_conf, to,
+	    .flags = SCHEMA_REQUIRED | SCHEMA_NOT_EMPTY,
+	    .help = "a path, or a URL; behind a prefix the rest of the path and the query stay"),
+	SCHEMA_ROW("status", ENUM, struct route_redirect_conf, status, .names = redirect_codes,
+	    .def = "308", .help = "the status sent"),
+	SCHEMA_ROWS_END,
+};
+static struct schema redirect_schema = SCHEMA_DEFINE("redirect", struct route_redirect_conf,
+    redirect_rows, .is_alternative = true);
+
+static const struct schema_row respond_rows[] = {
+	SCHEMA_ROW("status", INT, struct route_respond_conf, status, .def = "200",
+	    .min = STATUS_LEAST, .max = STATUS_MAX, .help = "the status sent"),
+	SCHEMA_ROW("headers", MAP, struct route_respond_conf, headers,
+	    .key = SCHEMA_HEADER_NAME, .elem = SCHEMA_HEADER_VALUE, .help = "fields sent with it"),
+	SCHEMA_ROW("body", STRING, struct route_respond_conf, body, .help = "the body"),
+	SCHEMA_ROW("file", FILE, struct route_respond_conf, file,
+	    .help = "the body, read from a file when the configuration is loaded"),
+	SCHEMA_ROWS_END,
+};
+static const struct schema_group respond_groups[] = {
+	{ .keys = { "body", "file" } },
+	{ .keys = { NULL } },
+};
+static struct schema respond_schema = SCHEMA_DEFINE("respond", struct route_respond_conf,
+    respond_rows, .groups = respond_groups, .is_alternative = true);
+
+static const struct schema_row route_rows[] = {
+	SCHEMA_ROW("name", NAME, struct route_conf, name, .help = "for logs and messages"),
+	SCHEMA_ROW("hosts", LIST, struct route_conf, hosts, .elem = SCHEMA_HOST,
+	    .flags = SCHEMA_NOT_EMPTY, .help = "host names, exact or *.example.com"),
+	SCHEMA_ROW("path", PATH, struct route_conf, path, .help = "this path alone"),
+	SCHEMA_ROW("prefix", PATH, struct route_conf, prefix,
+	    .help = "this path and all below it, by whole segments"),
+	SCHEMA_ROW("methods", LIST, struct route_conf, methods, .elem = SCHEMA_METHOD,
+	    .flags = SCHEMA_NOT_EMPTY, .help = "these methods only; GET does not mean HEAD"),
+	SCHEMA_ROW("listeners", LIST, struct route_conf, listeners, .elem = SCHEMA_REF,
+	    .flags = SCHEMA_NOT_EMPTY, .help = "these listeners only"),
+	SCHEMA_ROW("upstream", REF, struct route_conf, upstream,
+	    .help = "the upstream that answers"),
+	SCHEMA_ROW("split", MAP, struct route_conf, split, .key = SCHEMA_REF, .elem = SCHEMA_INT,
+	    .min = 1, .max = SPLIT_WEIGHT_MAX, .flags = SCHEMA_NOT_EMPTY,
+	    .help = "upstreams and their shares of the requests"),
+	SCHEMA_ROW("redirect", OBJECT, struct route_conf, redirect, .sub = &redirect_schema,
+	    .help = "send the client elsewhere"),
+	SCHEMA_ROW("respond", OBJECT, struct route_conf, respond, .sub = &respond_schema,
+	    .help = "answer here"),
+	SCHEMA_ROW("policies", INLINE, struct route_conf, policies,
+	    .sub = &route_policies_schema),
+	SCHEMA_ROWS_END,
+};
+static const struct schema_group route_groups[] = {
+	{ .keys = { "path", "prefix" } },
+	{ .keys = { "upstream", "split", "redirect", "respond" }, .is_due = true },
+	{ .keys = { NULL } },
+};
+struct schema route_schema = SCHEMA_DEFINE("route", struct route_conf, route_rows,
+    .groups = route_groups, .name = "name");
+
+static const struct schema_row defaults_rows[] = {
+	SCHEMA_ROW("policies", INLINE, struct route_defaults_conf, policies,
+	    .sub = &route_policies_schema),
+	SCHEMA_ROWS_END,
+};
+struct schema route_defaults_schema =
+    SCHEMA_DEFINE("defaults", struct route_defaults_conf, defaults_rows);
