@@ -1,1 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
+noinst_LIBRARIES += libengine_app.a
+libengine_app_a_SOURCES = \
+	engine/app/app.c engine/app/app.h \
+	engine/app/app_commands.c \
+	engine/app/app_drain.c \
+	engine/app/app_impl.h \
+	engine/app/app_options.c \
+	engine/app/app_reload.c \
+	engine/app/build.c engine/app/build.h \
+	engine/app/build_impl.h \
+	engine/app/build_parts.c \
+	engine/app/build_routes.c \
+	engine/app/sockets.c engine/app/sockets.h \
+	engine/app/start.c

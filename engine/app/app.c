@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/app/app_impl.h"
+#include "engine/mem/alloc.h"
+
+static const struct schema_row limits_rows[] = {
+	SCHEMA_ROW("connections", INT, struct app_limits_conf, connections, .def = "auto",
+	    .min = 1, .max = UINT32_MAX, .flags = SCHEMA_CAN_AUTO,
+	    .help = "client connections of the process; auto: (open files - 64) / 2"),
+	SCHEMA_ROWS_END,
+};
+struct schema app_limits_schema =
+    SCHEMA_DEFINE("limits", struct app_limits_conf, limits_rows);
+
+static const struct app_command {
+	const char	*name;
+	int		(*run)(struct app *);
+} commands[] = {
+	{ "run", start_run },
+	{ "check", app_check },
+	{ "show", app_show },
+	{ "defaults", app_defaults },
+	{ "schema", app_schema },
+	{ "reference", app_reference },
+	{ "version", app_version },
+};
+
+/* The one process. Static, so that whatever it holds is never lost sight of. */
+static struct app app;
+
+int
+app_main(const struct app_program *prog, int argc, char **argv)
+{
+	app.magic = APP_MAGIC;
+	app.prog = prog;
+	if (!app_options_parse(&app.opt, prog, argc, argv))
+		return (APP_USAGE_WRONG);
+	if (strcmp(app.opt.command, "help") == 0) {
+		app_usage(prog, false);
+		return (APP_OK);
+	}
+	app.load = (struct load_options){ .paths = app.opt.paths, .n_paths = app.opt.n_paths,
+		.lookup = app_lookup, .lookup_arg = &app.opt };
+	proxy_program = prog->proxy;
+	build_register_filters();
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+		if (strcmp(commands[i].name, app.opt.command) == 0)
+			return (commands[i].run(&app));
+	}
+	fprintf(stderr, "%s: unknown command: %s\n", prog->name, app.opt.command);
+	app_usage(prog, true);
+	return (APP_USAGE_WRONG);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_APP_APP_IMPL_H
+#define WEIR_APP_APP_IMPL_H
+
+/* Private to engine/app: the process, and what the command line said. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/app/app.h"
+#include "engine/app/build.h"
+#include "engine/app/sockets.h"
+#include "engine/loop/mailbox.h"
+#include "engine/loop/timer.h"
+#include "engine/worker/worker.h"
+
+struct app_var {		/* -e KEY=VALUE */
+	const char	*name;
+	const char	*value;
+};
+
+struct app_options {
+	const char	*command;	/* "run" */
+	const char	**paths;	/* of -c; the default file when there was none */
+	size_t		 n_paths;
+	struct app_var	*vars;
+	size_t		 n_vars;
+	bool		 json;
+};
+
+struct app;
+
+/* One worker as the process sees it. */
+struct app_worker {
+	struct worker	 worker;
+	struct app	*app;
+	struct mail	 drain;		/* to the worker */
+	struct mail	 drained;	/* and back */
+	struct timer	 poll;		/* the worker's: is anything left? */
+	bool		 is_drained;
+};
+
+struct app {
+	unsigned			 magic;
+#define APP_MAGIC	0x3e95b1f7
+	const struct app_program	*prog;
+	struct app_options		 opt;
+	struct load_options		 load;
+	struct worker			 main;
+	struct app_worker		*workers;
+	struct worker			**workers_v;	/* for snapshot_publish */
+	unsigned			 n_workers;
+	struct sockets			*sockets;
+	struct snapshot			*current;	/* one reference */
+	uint64_t			 generation;
+	bool				 draining;
+	struct timer			 drain_end;
+	unsigned			 n_drained;
+};
+
+/* app_options.c. False: wrong usage, which has been said. */
+bool	app_options_parse(struct app_options *, const struct app_program *, int argc, char **argv);
+void	app_usage(const struct app_program *, bool to_stderr);
+/* yaml_lookup_fn: -e first, then the environment; arg is the options. */
+const char *app_lookup(void *opt, const char *name);
+
+/* app_commands.c */
+int	app_check(struct app *);
+int	app_show(struct app *);
+int	app_defaults(struct app *);
+int	app_schema(struct app *);
+int	app_reference(struct app *);
+int	app_version(struct app *);
+
+/* start.c: serves until a signal ends it. */
+int	start_run(struct app *);
+
+/* app_reload.c: builds and publishes another generation. False: nothing has changed. */
+bool	app_reload(struct app *);
+
+/* SIGUSR1: log files that were moved away are opened anew. */
+void	app_reopen_logs(struct app *);
+
+/* app_drain.c: stop accepting, finish, end the loop; at the latest after the time allowed. */
+void	app_drain(struct app *);
+void	app_drain_init(struct app *);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <stdio.h>
+
+#include "engine/app/app_impl.h"
+#include "engine/base/check.h"
+#include "engine/base/log.h"
+#include "engine/proxy/proxy_limits.h"
+
+/* Each mistake is a line of its own; the number of lines is bounded by DIAG_MAX. */
+static void
+log_mistakes(struct diag *d)
+{
+	for (size_t i = 0; i < diag_count(d); i++) {
+		const struct diag_item *it = diag_at(d, i);
+		const char *hint = it->hint != NULL ? it->hint : "";
+		enum log_level level = it->level == DIAG_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN;
+
+		if (!log_enabled(level))
+			continue;
+		if (it->mark.file == NULL)
+			log_write(NULL, level, "%s%s%s", it->message, *hint != '\0' ? "; " : "",
+			    hint);
+		else
+			log_write(NULL, level, "%s:%u:%u: %s%s%s", it->mark.file, it->mark.line,
+			    it->mark.col, it->message, *hint != '\0' ? "; " : "", hint);
+	}
+}
+
+static void
+warn_of_workers(struct app *app, const struct build *b)
+{
+	uint64_t n = b->view.workers == SCALAR_AUTO ? worker_count_auto() : b->view.workers;
+
+	if (n != app->n_workers)
+		log_warn("workers: %llu takes effect with the next start; %u are running",
+		    (unsigned long long)n, app->n_workers);
+}
+
+static bool
+publish(struct app *app, struct build *b)
+{
+	struct snapshot *s, *before = app->current;
+
+	if (!sockets_prepare(app->sockets, b->gate, b->snap->arena, b->diag))
+		return (false);
+	s = build_take(b);
+	if (s == NULL || !snapshot_publish(s, app->workers_v, app->n_workers, &app->main,
+	    proxy_apply, proxy_retired)) {
+		sockets_abort(app->sockets);
+		snapshot_discard(&s);
+		b->no_memory = true;
+		return (false);
+	}
+	sockets_commit(app->sockets);
+	proxy_limits_set(b->gate->max_connections);
+	app->current = s;
+	app->generation = s->generation;
+	snapshot_discard(&before);
+	return (true);
+}
+
+bool
+app_reload(struct app *app)
+{
+	struct build b;
+	bool ok;
+
+	CHECK_OBJ(app, APP_MAGIC);
+	ok = build_run(&b, app->prog, &app->load, app->current, app->generation + 1) &&
+	    publish(app, &b);
+	if (b.no_memory)
+		log_error("out of memory: the configuration stays as it was");
+	else if (b.diag != NULL)
+		log_mistakes(b.diag);
+	if (ok) {
+		warn_of_workers(app, &b);
+		log_info("configuration %llu is in force", (unsigned long long)app->generation);
+	} else {
+		log_error("reload failed: configuration %llu stays in force",
+		    (unsigned long long)app->generation);
+	}
+	build_fini(&b);
+	return (ok);
+}
+
+void
+app_reopen_logs(struct app *app)
+{
+	/* The error log is standard error, which never moves; the access log brings its own. */
+	(void)app;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/app/build_impl.h"
+#include "engine/base/check.h"
+#include "engine/mem/alloc.h"
+#include "engine/proxy/proxy_limits.h"
+#include "engine/proxy/registry.h"
+
+static unsigned first_filter;
+
+void
+build_register_filters(void)
+{
+	first_filter = registry_extend(&route_policies_schema);
+}
+
+unsigned
+build_first_filter(void)
+{
+	return (first_filter);
+}
+
+static void
+read_files(struct build *b, const struct load_options *opt)
+{
+	struct schema_reader rd = { .arena = b->arena, .diag = b->diag, .lookup = opt->lookup,
+		.lookup_arg = opt->lookup_arg };
+	const struct node *tree = load_files(b->arena, b->diag, b->prog->schema, opt);
+
+	if (tree == NULL)
+		return;
+	b->root = schema_decode(&rd, b->prog->schema, tree);
+	b->prog->view(b->root, &b->view);
+}
+
+static int
+by_place(const void *va, const void *vb)
+{
+	const struct upstream *const *a = va, *const *b = vb;
+
+	return (((uintptr_t)*a > (uintptr_t)*b) - ((uintptr_t)*a < (uintptr_t)*b));
+}
+
+static void
+sort_upstreams(struct build *b)
+{
+	struct gate *g = b->gate;
+	size_t bytes = g->n_upstreams * sizeof *g->upstreams;
+
+	g->upstreams_sorted = arena_zarray(b->snap->arena, g->n_upstreams + 1,
+	    sizeof *g->upstreams);
+	if (bytes == 0)
+		return;
+	memcpy(g->upstreams_sorted, g->upstreams, bytes);
+	qsort(g->upstreams_sorted, g->n_upstreams, sizeof *g->upstreams, by_place);
+}
+
+const char *
+build_nearest_key(struct build *b, const struct schema_map *m, struct slice name)
+{
+	const char **names = arena_zarray(b->arena, m->count + 1, sizeof *names);
+
+	for (uint32_t i = 0; i < m->count; i++)
+		names[i] = arena_cstr(b->arena, m->keys[i]);
+	return (diag_nearest(name, names, m->count));
+}
+
+static void
+build_all(struct build *b, const struct load_options *opt)
+{
+	struct build_names names;
+
+	b->gate = arena_znew(b->snap->arena, struct gate);
+	b->gate->magic = GATE_MAGIC;
+	b->snap->root = b->gate;
+	read_files(b, opt);
+	if (b->root == NULL)
+		return;
+	map_init(&names.upstreams, b->arena);
+	map_init(&names.used, b->arena);
+	map_init(&names.listeners, b->arena);
+	build_upstreams(b, &names);
+	build_listeners(b, &names);
+	build_routes(b, &names);
+	if (!diag_is_ok(b->diag))
+		return;
+	build_check_used(b, &names);
+	sort_upstreams(b);
+	b->gate->max_connections = b->view.limits->connections == SCALAR_AUTO ?
+	    proxy_limits_auto() : b->view.limits->connections;
+}
+
+bool
+build_run(struct build *b, const struct app_program *prog, const struct load_options *opt,
+    const struct snapshot *before, uint64_t generation)
+{
+	struct mem_trap trap;
+
+	memset(b, 0, sizeof *b);
+	b->magic = BUILD_MAGIC;
+	b->prog = prog;
+	b->before = before;
+	if (MEM_TRAP_ENTER(&trap)) {
+		b->no_memory = true;
+		return (false);
+	}
+	b->snap = snapshot_new(generation);
+	b->routes = part_new(PART_ROUTES, SLICE("routes"), sizeof(struct part), generation);
+	b->arena = b->routes->arena;
+	b->diag = diag_new(b->arena);
+	build_all(b, opt);
+	mem_trap_leave(&trap);
+	return (diag_is_ok(b->diag));
+}
+
+struct snapshot *
+build_take(struct build *b)
+{
+	struct mem_trap trap;
+	struct snapshot *s;
+
+	CHECK_OBJ(b, BUILD_MAGIC);
+	must(diag_is_ok(b->diag));
+	if (MEM_TRAP_ENTER(&trap))
+		return (NULL);
+	snapshot_add_part(b->snap, b->routes);
+	mem_trap_leave(&trap);
+	s = b->snap;
+	b->routes = NULL;
+	b->snap = NULL;
+	return (s);
+}
+
+void
+build_fini(struct build *b)
+{
+	CHECK_OBJ(b, BUILD_MAGIC);
+	snapshot_discard(&b->snap);
+	if (b->routes != NULL)
+		part_unref(&b->routes);
+	b->magic = 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_APP_BUILD_H
+#define WEIR_APP_BUILD_H
+
+/*
+ * From files to a generation that is ready to be published:
+ *
+ *	YAML -> nodes with marks -> typed structs -> checks -> compiled parts -> snapshot
+ *
+ * Everything that can fail fails here, before anyone sees the snapshot; all mistakes are collected.
+ * Parts whose decoded configuration is what it was are shared with the generation before.
+ * Main thread.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/app/app.h"
+#include "engine/config/diag.h"
+#include "engine/config/load.h"
+#include "engine/worker/snapshot.h"
+
+struct build {
+	unsigned			 magic;
+#define BUILD_MAGIC	0x60b39f1d
+	const struct app_program	*prog;
+	const struct snapshot		*before;	/* what runs now; NULL: nothing */
+	struct snapshot			*snap;
+	struct part			*routes;	/* until the snapshot has it */
+	struct arena			*arena;		/* of `routes`: holds all that was read */
+	struct diag			*diag;
+	struct gate			*gate;
+	const struct schema_obj		*root;		/* NULL: the files could not be read */
+	struct app_view			 view;
+	bool				 no_memory;
+};
+
+/* Keys of the program's filters (proxy_program) become keys of the policies; once a process, before
+   the first use of the root schema. */
+void	build_register_filters(void);
+
+/*
+ * Reads and builds. True: b->snap is sound and the caller's (build_take). False: b->diag says
+ * why, or b->no_memory. build_fini() in either case, when the diag has been printed.
+ */
+bool	build_run(struct build *, const struct app_program *, const struct load_options *,
+	    const struct snapshot *before, uint64_t generation);
+struct snapshot *build_take(struct build *);
+void	build_fini(struct build *);
+
+#endif

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <string.h>
+
+#include "engine/app/build_impl.h"
+#include "engine/base/check.h"
+#include "engine/http/method.h"
+#include "engine/http/uri.h"
+#include "engine/proxy/registry.h"
+
+enum { RESPOND_FILE_MAX = 16 * 1024 * 1024 };
+
+/* What the compilation of routes works on. */
+struct routes {
+	struct build			*b;
+	struct build_names		*names;
+	struct build_layer		 layers[GATE_LISTENERS_MAX + 1];
+	unsigned			 n_layers;
+	struct map			 route_names;	/* to struct route_conf */
+	struct route			*v;
+	struct router_rule		*rules;
+	unsigned			 n;
+};
+
+static struct mark
+place(const struct route_conf *c, const char *key)
+{
+	return (schema_mark(&c->obj, key));
+}
+
+/* ---- layers ---- */
+
+static void
+add_layer(struct routes *r, const struct schema_obj *policies, uint64_t bit)
+{
+	for (unsigned i = 0; i < r->n_layers; i++) {
+		if (r->layers[i].policies == policies) {
+			r->layers[i].listeners |= bit;
+			return;
+		}
+	}
+	r->layers[r->n_layers++] = (struct build_layer){ .policies = policies, .listeners = bit };
+}
+
+static void
+make_layers(struct routes *r)
+{
+	const struct app_view *v = &r->b->view;
+	const struct schema_obj *base = v->defaults == NULL ? NULL : &v->defaults->policies.obj;
+
+	for (uint32_t i = 0; i < v->listeners->count; i++) {
+		const struct listener_conf *c =
+		    SCHEMA_OBJ_AT(struct listener_conf, *v->listeners, i);
+
+		if (base == NULL)
+			base = schema_defaults(&route_policies_schema);
+		add_layer(r, schema_merge(r->b->arena, base, &c->policies.obj),
+		    UINT64_C(1) << i);
+	}
+	if (r->n_layers == 0)
+		add_layer(r, base != NULL ? base : schema_defaults(&route_policies_schema), 0);
+}
+
+/* ---- what a route matches ---- */
+
+/* The canonical form, in which paths are compared. */
+static struct slice
+canonical(struct routes *r, const struct route_conf *c, const char *key, struct slice raw)
+{
+	struct slice path = SLICE("/");
+
+	switch (uri_canonical(raw, r->b->arena, &path)) {
+	case URI_OK:
+	case URI_ENCODED_SLASH:
+		return (path);
+	case URI_MALFORMED:
+	case URI_NO_MEMORY:
+		break;
+	}
+	diag_error(r->b->diag, place(c, key), "%s \"%.*s\" is no path that a request can have", key,
+	    build_slice_len(raw), raw.p);
+	return (SLICE("/"));
+}
+
+/* A slash at the end of a prefix means nothing. */
+static struct slice
+without_slash(struct slice path)
+{
+	while (path.len > 1 && path.p[path.len - 1] == '/')
+		path.len--;
+	return (path);
+}
+
+static void
+match_methods(struct routes *r, const struct route_conf *c, struct router_rule *rule)
+{
+	struct slice *others = NULL;
+
+	for (uint32_t i = 0; i < c->methods.count; i++) {
+		struct slice name = SCHEMA_AT(struct slice, c->methods, i);
+		enum http_method m = method_of(name);
+
+		if (m != METHOD_OTHER) {
+			rule->methods |= UINT64_C(1) << m;
+			continue;
+		}
+		if (others == NULL)
+			others = arena_zarray(r->b->arena, c->methods.count, sizeof *others);
+		others[rule->n_method_names++] = name;
+		rule->methods |= UINT64_C(1) << METHOD_OTHER;
+	}
+	rule->method_names = others;
+}
+
+/* Bits of the listeners that the route names; 0: all. */
+static uint64_t
+match_listeners(struct routes *r, const struct route_conf *c)
+{
+	uint64_t bits = 0;
+
+	for (uint32_t i = 0; i < c->listeners.count; i++) {
+		struct slice name = SCHEMA_AT(struct slice, c->listeners, i);
+		uintptr_t at = (uintptr_t)map_get(&r->names->listeners, name);
+
+		if (at == 0)
+			diag_error(r->b->diag, schema_item_mark(&c->listeners, i),
+			    "there is no listener \"%.*s\"", build_slice_len(name), name.p);
+		else
+			bits |= UINT64_C(1) << (at - 1);
+	}
+	return (bits);
+}
+
+static void
+match(struct routes *r, const struct route_conf *c, struct router_rule *rule)
+{
+	rule->hosts = c->hosts.items;
+	rule->n_hosts = c->hosts.count;
+	if (c->path.len > 0)
+		rule->path = canonical(r, c, "path", c->path);
+	else
+		rule->prefix = c->prefix.len == 0 ? SLICE("/") :
+		    without_slash(canonical(r, c, "prefix", c->prefix));
+	match_methods(r, c, rule);
+	rule->listeners = match_listeners(r, c);
+	rule->mark = schema_obj_mark(&c->obj);
+}
+
+/* ---- what a route does ---- */
+
+static struct upstream *
+find_upstream(struct routes *r, struct slice name, struct mark mark)
+{
+	struct build *b = r->b;
+	void *u = map_get(&r->names->upstreams, name);
+	const char *near;
+
+	if (u != NULL) {
+		(void)map_put(&r->names->used, name, u);
+		return (diag_is_ok(b->diag) ? u : NULL);
+	}
+	near = build_nearest_key(b, b->view.upstreams, name);
+	diag_add(b->diag, DIAG_ERROR, mark, NULL,
+	    near == NULL ? NULL : arena_printf(b->arena, "did you mean \"%s\"?", near),
+	    "there is no upstream \"%.*s\"", build_slice_len(name), name.p);
+	return (NULL);
+}
+
+static void
+act_split(struct routes *r, const struct route_conf *c, struct route *route)
+{
+	struct route_target *v = arena_zarray(r->b->arena, c->split.count, sizeof *v);
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < c->split.count; i++) {
+		sum += SCHEMA_AT(uint64_t, c->split, i);
+		v[i].upstream = find_upstream(r, c->split.keys[i], schema_entry_mark(&c->split, i));
+		v[i].upto = (uint32_t)sum;
+	}
+	if (sum > UINT32_MAX)
+		diag_error(r->b->diag, place(c, "split"), "the shares add up to too much");
+	route->action = ROUTE_SPLIT;
+	route->split = v;
+	route->n_split = c->split.count;
+}
+
+static void
+act_redirect(struct routes *r, const struct route_conf *c, struct route *route)
+{
+	struct route_redirect *rd = arena_znew(r->b->arena, struct route_redirect);
+	struct slice to = c->redirect->to;
+
+	if (!slice_has_prefix(to, SLICE("/")) && !slice_has_prefix(to, SLICE("http://")) &&
+	    !slice_has_prefix(to, SLICE("https://")))
+		diag_error(r->b->diag, schema_mark(&c->redirect->obj, "to"),
+		    "redirect to \"%.*s\": a path or a URL with http:// or https:// is due",
+		    build_slice_len(to), to.p);
+	rd->to = to;
+	rd->status = (uint16_t)c->redirect->status;
+	rd->keep_rest = c->prefix.len > 0;
+	route->action = ROUTE_REDIRECT;
+	route->redirect = rd;
+}
+
+static struct slice
+respond_body(struct routes *r, const struct route_respond_conf *c)
+{
+	struct build *b = r->b;
+	struct slice text = c->body;
+	const char *why = NULL;
+
+	if (c->file.len == 0)
+		return (text);
+	if (!load_slurp(b->arena, arena_cstr(b->arena, c->file), RESPOND_FILE_MAX, &text, &why))
+		diag_error(b->diag, schema_mark(&c->obj, "file"), "cannot read \"%.*s\": %s",
+		    build_slice_len(c->file), c->file.p, why);
+	return (text);
+}
+
+static void
+act_respond(struct routes *r, const struct route_conf *c, struct route *route)
+{
+	const struct route_respond_conf *rc = c->respond;
+	struct route_respond *rs = arena_znew(r->b->arena, struct route_respond);
+	struct route_field *fields = arena_zarray(r->b->arena, rc->headers.count + 1,
+	    sizeof *fields);
+
+	rs->status = (uint16_t)rc->status;
+	rs->body = respond_body(r, rc);
+	if (rs->body.len > 0)
+		rs->content_type = SLICE("text/plain; charset=utf-8");
+	if (rs->body.len > 0 && (rs->status == 204 || rs->status == 304))
+		diag_error(r->b->diag, schema_mark(&rc->obj, "status"),
+		    "a response with status %u has no body", rs->status);
+	for (uint32_t i = 0; i < rc->headers.count; i++) {
+		struct slice name = rc->headers.keys[i];
+		struct slice value = SCHEMA_AT(struct slice, rc->headers, i);
+
+		if (slice_eq_fold(name, SLICE("Content-Type")))
+			rs->content_type = value;
+		else
+			fields[rs->n_fields++] = (struct route_field){ name, value };
+	}
+	rs->fields = fields;
+	route->action = ROUTE_RESPOND;
+	route->respond = rs;
+}
+
+static void
+act(struct routes *r, const struct route_conf *c, struct route *route)
+{
+	if (c->redirect != NULL)
+		act_redirect(r, c, route);
+	else if (c->respond != NULL)
+		act_respond(r, c, route);
+	else if (c->split.count > 0)
+		act_split(r, c, route);
+	else if (c->upstream.len > 0)
+		route->upstream = find_upstream(r, c->upstream, place(c, "upstream"));
+}
+
+/* ---- policies ---- */
+
+static uint32_t
+limited(uint64_t ms)
+{
+	return (ms == SCALAR_UNLIMITED ? 0 : (uint32_t)ms);
+}
+
+/* The part of a route that depends on the layer below it. */
+static void
+obey(struct routes *r, const struct route_conf *c, const struct build_layer *layer,
+    struct route *route)
+{
+	struct snapshot_build sb;
+	const struct schema_obj *merged =
+	    schema_merge(r->b->arena, layer->policies, &c->policies.obj);
+	const struct route_policies *p = (const struct route_policies *)merged;
+
+	route->timeout = (struct route_timeouts){
+		.connect = limited(p->timeout->connect_ms),
+		.first_byte = limited(p->timeout->first_byte_ms),
+		.idle = limited(p->timeout->idle_ms),
+		.total = limited(p->timeout->total_ms),
+	};
+	route->allow_encoded_slash = p->allow_encoded_slash;
+	route->host_upstream = p->host == ROUTE_HOST_UPSTREAM;
+	route->body_limit = p->body_limit;
+	sb = (struct snapshot_build){ .magic = SNAPSHOT_BUILD_MAGIC, .arena = r->b->arena,
+		.diag = r->b->diag, .prefix = route->prefix, .route = route->name };
+	route->chain = registry_chain(merged, build_first_filter(), &sb);
+}
+
+/* ---- all of it ---- */
+
+static struct slice
+name_route(struct routes *r, const struct route_conf *c, uint32_t i)
+{
+	const struct route_conf *first;
+
+	if (c->name.len == 0)
+		return (slice_str(arena_printf(r->b->arena, "routes[%u]", i)));
+	first = map_put(&r->route_names, c->name, (void *)(uintptr_t)c);
+	if (first != NULL)
+		diag_error(r->b->diag, place(c, "name"),
+		    "a second route \"%.*s\"; the first one is at %s:%u",
+		    build_slice_len(c->name), c->name.p, place(first, "name").file,
+		    place(first, "name").line);
+	return (c->name);
+}
+
+static void
+compile(struct routes *r, const struct route_conf *c, uint32_t index)
+{
+	struct router_rule rule = { .n_hosts = 0 };
+	struct route route = { .magic = ROUTE_MAGIC, .index = index, .conf = c };
+
+	route.name = name_route(r, c, index);
+	route.mark = schema_obj_mark(&c->obj);
+	match(r, c, &rule);
+	act(r, c, &route);
+	if (c->prefix.len > 0 && rule.prefix.len > 1)
+		route.prefix = rule.prefix;
+	for (unsigned i = 0; i < r->n_layers; i++) {
+		struct build_layer *layer = &r->layers[i];
+		uint64_t wanted = rule.listeners == 0 ? layer->listeners :
+		    rule.listeners & layer->listeners;
+
+		if (r->n_layers > 1 && wanted == 0)
+			continue;
+		r->v[r->n] = route;
+		obey(r, c, layer, &r->v[r->n]);
+		r->rules[r->n] = rule;
+		r->rules[r->n].route = &r->v[r->n];
+		if (r->n_layers > 1)
+			r->rules[r->n].listeners = wanted;
+		r->n++;
+	}
+}
+
+static void
+report(void *arg, const struct router_rule *rule, const struct router_rule *other,
+    const char *what)
+{
+	struct routes *r = arg;
+
+	if (other == NULL || rule->route->conf == other->route->conf) {
+		diag_error(r->b->diag, rule->mark, "route \"%.*s\": %s",
+		    build_slice_len(rule->route->name), rule->route->name.p, what);
+		return;
+	}
+	diag_error(r->b->diag, rule->mark, "route \"%.*s\" and route \"%.*s\" (%s:%u): %s",
+	    build_slice_len(rule->route->name), rule->route->name.p,
+	    build_slice_len(other->route->name), other->route->name.p,
+	    other->mark.file, other->mark.line, what);
+}
+
+void
+build_routes(struct build *b, struct build_names *names)
+{
+	const struct schema_list *list = b->view.routes;
+	struct routes *r = arena_znew(b->arena, struct routes);
+	size_t most;
+
+	r->b = b;
+	r->names = names;
+	map_init(&r->route_names, b->arena);
+	make_layers(r);
+	most = (size_t)list->count * r->n_layers + 1;
+	r->v = arena_zarray(b->arena, most, sizeof *r->v);
+	r->rules = arena_zarray(b->arena, most, sizeof *r->rules);
+	for (uint32_t i = 0; i < list->count; i++)
+		compile(r, SCHEMA_OBJ_AT(struct route_conf, *list, i), i);
+	if (!diag_is_ok(b->diag))
+		return;
+	b->gate->routes = r->v;
+	b->gate->n_routes = r->n;
+	b->gate->router = router_build(b->arena, r->rules, r->n, report, r);
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "engine/app/app_impl.h"
+#include "engine/base/check.h"
+#include "engine/base/log.h"
+#include "engine/loop/sig.h"
+#include "engine/mem/alloc.h"
+#include "engine/proxy/proxy_limits.h"
+#include "engine/upstream/upstream.h"
+
+/*
+ * From nothing to serving, top to bottom: what the process needs of the system, the configuration,
+ * workers, sockets, signals. Whatever fails before the loop runs ends with exit code 1 (the
+ * configuration is wrong) or 3 (it cannot be served here), and says why on standard error.
+ */
+
+enum {
+	/* Pages of 16 KiB that a worker may use: 1 GiB; beyond it reading stops. */
+	WORKER_PAGES = 65536,
+	MAIN_PAGES = 1024
+};
+
+static int
+cannot_start(struct app *app, const struct err *err)
+{
+	fprintf(stderr, "%s: cannot start: %s", app->prog->name, err->what);
+	for (err = err->cause; err != NULL; err = err->cause)
+		fprintf(stderr, ": %s", err->what);
+	fprintf(stderr, "\n");
+	return (APP_CANNOT_START);
+}
+
+/* As many open files as the system lets us have. */
+static void
+raise_files(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur == r.rlim_max)
+		return;
+	r.rlim_cur = r.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &r);
+}
+
+/* ---- workers ---- */
+
+static struct err *
+enter(struct worker *w)
+{
+	struct err *err = upstream_worker_enter(w);
+
+	return (err != NULL ? err : proxy_worker_enter(w));
+}
+
+static void
+leave(struct worker *w)
+{
+	proxy_worker_leave(w);
+	upstream_worker_leave(w);
+}
+
+static struct err *
+start_workers(struct app *app)
+{
+	struct err *err;
+
+	for (unsigned i = 0; i < app->n_workers; i++) {
+		struct app_worker *aw = &app->workers[i];
+
+		aw->app = app;
+		app->workers_v[i] = &aw->worker;
+		err = worker_init(&aw->worker, i, WORKER_PAGES);
+		if (err == NULL)
+			err = worker_start(&aw->worker, enter, leave);
+		if (err != NULL)
+			return (err);
+	}
+	return (NULL);
+}
+
+static void
+stop_workers(struct app *app)
+{
+	for (unsigned i = 0; i < app->n_workers; i++) {
+		if (app->workers[i].worker.magic != 0)
+			worker_stop(&app->workers[i].worker);
+	}
+	for (unsigned i = 0; i < app->n_workers; i++) {
+		struct worker *w = &app->workers[i].worker;
+
+		if (w->magic == 0)
+			continue;
+		worker_join(w);
+		snapshot_drop_use(w);
+	}
+	/* References that workers sent back on their way out. */
+	mailbox_drain(app->main.loop);
+	for (unsigned i = 0; i < app->n_workers; i++) {
+		if (app->workers[i].worker.magic != 0)
+			worker_fini(&app->workers[i].worker);
+	}
+}
+
+/* ---- signals ---- */
+
+static void
+on_signal(void *arg, int signo)
+{
+	struct app *app;
+
+	CAST_OBJ(app, arg, APP_MAGIC);
+	switch (signo) {
+	case SIGHUP:
+		if (!app->draining)
+			(void)app_reload(app);
+		return;
+	case SIGUSR1:
+		app_reopen_logs(app);
+		return;
+	case SIGTERM:
+	case SIGQUIT:
+		if (!app->draining) {
+			log_info("draining");
+			app_drain(app);
+			return;
+		}
+		break;
+	default:
+		break;
+	}
+	log_info("stopping at once");
+	loop_stop(app->main.loop);
+}
+
+static struct err *
+watch_signals(struct app *app)
+{
+	static const int all[] = { SIGHUP, SIGUSR1, SIGTERM, SIGQUIT, SIGINT };
+	struct err *err;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+		err = sig_add(app->main.loop, all[i], on_signal, app);
+		if (err != NULL)
+			return (err);
+	}
+	return (NULL);
+}
+
+static void
+unwatch_signals(struct app *app)
+{
+	static const int all[] = { SIGHUP, SIGUSR1, SIGTERM, SIGQUIT, SIGINT };
+
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+		sig_del(app->main.loop, all[i]);
+}
+
+/* ---- start and end ---- */
+
+/* The first generation; its workers: is how many there will be. */
+static int
+first_build(struct app *app, struct build *b)
+{
+	bool ok = build_run(b, app->prog, &app->load, NULL, 1);
+
+	if (b->no_memory)
+		return (cannot_start(app, err_memory()));
+	diag_print(b->diag, stderr);
+	if (!ok)
+		return (APP_CONFIG_WRONG);
+	app->n_workers = b->view.workers == SCALAR_AUTO ? worker_count_auto() :
+	    (unsigned)b->view.workers;
+	app->workers = xcalloc(app->n_workers, sizeof *app->workers);
+	app->workers_v = xcalloc(app->n_workers, sizeof *app->workers_v);
+	app->sockets = sockets_new(app->n_workers);
+	return (APP_OK);
+}
+
+static int
+publish_first(struct app *app, struct build *b)
+{
+	struct gate *gate = b->gate;
+
+	app->current = build_take(b);
+	if (app->current == NULL || !snapshot_publish(app->current, app->workers_v,
+	    app->n_workers, &app->main, proxy_apply, proxy_retired))
+		return (cannot_start(app, err_memory()));
+	sockets_commit(app->sockets);
+	proxy_limits_set(gate->max_connections);
+	app->generation = 1;
+	log_info("%s %s: %u workers, %u listeners, %u routes, %u upstreams", app->prog->name,
+	    PACKAGE_VERSION, app->n_workers, gate->n_listeners, gate->n_routes,
+	    gate->n_upstreams);
+	return (APP_OK);
+}
+
+static int
+start_all(struct app *app, struct build *b)
+{
+	struct err *err;
+	int rc = first_build(app, b);
+
+	if (rc != APP_OK)
+		return (rc);
+	if (!sockets_prepare(app->sockets, b->gate, b->snap->arena, b->diag)) {
+		diag_print(b->diag, stderr);
+		return (APP_CANNOT_START);
+	}
+	err = watch_signals(app);
+	if (err == NULL)
+		err = start_workers(app);
+	if (err != NULL)
+		return (cannot_start(app, err));
+	app_drain_init(app);
+	return (publish_first(app, b));
+}
+
+int
+start_run(struct app *app)
+{
+	struct build b;
+	struct err *err;
+	int rc;
+
+	raise_files();
+	err = worker_init(&app->main, WORKER_MAIN, MAIN_PAGES);
+	if (err != NULL)
+		return (cannot_start(app, err));
+	rc = start_all(app, &b);
+	build_fini(&b);
+	if (rc == APP_OK)
+		loop_run(app->main.loop);
+	stop_workers(app);
+	timer_clear(&app->drain_end);
+	snapshot_discard(&app->current);
+	if (app->sockets != NULL)
+		sockets_free(&app->sockets);
+	unwatch_signals(app);
+	worker_fini(&app->main);
+	return (rc);
+}
