@@ -137,18 +137,27 @@ router_find_host(const struct router *r, struct slice name, bool is_wildcard)
 	}
 }
 
-/* From the longest suffix on; only lengths that some wildcard has are looked up. */
+/*
+ * From the longest suffix on. Only those that have the length and the number of dots of some
+ * wildcard are looked up, so that a name of a hundred labels costs little more than one of three.
+ */
 static const struct route *
 find_wildcard(const struct router *r, struct slice name, const struct router_query *q)
 {
 	const struct router_host *host;
 	const struct route *route;
+	unsigned dots = router_count_dots(name);
 
+	/* A name that begins with a dot has no label there. */
+	dots -= name.len > 0 && name.p[0] == '.';
 	for (size_t i = 1; i + 1 < name.len; i++) {
 		struct slice suffix = slice_skip(name, i + 1);
 
-		if (name.p[i] != '.' || suffix.len > ROUTER_HOST_MAX ||
-		    !bits_test(r->wildcards, suffix.len))
+		if (name.p[i] != '.')
+			continue;
+		dots--;
+		if (!(r->wildcard_dots & router_dots_bit(dots)) ||
+		    suffix.len > ROUTER_HOST_MAX || !bits_test(r->wildcards, suffix.len))
 			continue;
 		host = router_find_host(r, suffix, true);
 		route = host == NULL ? NULL : find_path(r, host, q);

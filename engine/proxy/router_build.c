@@ -103,6 +103,7 @@ add_host(struct build *b, struct slice name, bool is_wildcard)
 	table_put(&r->by_host, b->host_lists[at].hash, at);
 	if (is_wildcard) {
 		bits_set(r->wildcards, name.len);
+		r->wildcard_dots |= router_dots_bit(router_count_dots(name));
 		r->has_wildcards = true;
 	} else {
 		r->has_hosts = true;

@@ -76,6 +76,7 @@ struct router {
 	size_t			 max_exact;	/* bytes of the longest exact path */
 	uint64_t		 seed;
 	uint64_t		 wildcards[BITS_WORDS(ROUTER_HOST_MAX + 1)]; /* lengths */
+	uint64_t		 wildcard_dots;	/* bit n: n dots; 63 and more are bit 63 */
 	uint32_t		 n_hosts;
 	uint32_t		 n_keys;
 	bool			 has_hosts;	/* exact ones */
@@ -154,6 +155,23 @@ router_hash_host(const struct router *r, struct slice name, bool is_wildcard)
 	uint64_t h = siphash_fold(r->key, name.p, name.len);
 
 	return (is_wildcard ? h ^ ROUTER_K1 : h);
+}
+
+static inline unsigned
+router_count_dots(struct slice name)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < name.len; i++)
+		n += name.p[i] == '.';
+	return (n);
+}
+
+/* The bit of a number of dots. */
+static inline uint64_t
+router_dots_bit(unsigned n)
+{
+	return ((uint64_t)1 << (n < 63 ? n : 63));
 }
 
 /* The host, or NULL. */

@@ -7,6 +7,7 @@
  *
  *	warm	the same ten requests again and again: the cost of the steps
  *	spread	every route in an order without a pattern: the cost of the steps and of cache misses
+ *	hostile	a request that has as much to look at as fits
  *
  * Usage: router_scale [N]
  */
@@ -160,6 +161,29 @@ lookup(const struct set *s, unsigned n)
 	return (best);
 }
 
+/* What a client can do worst: a host of 127 labels, a path of 2,000 segments; no route. */
+static double
+lookup_hostile(const struct set *s)
+{
+	double best = 1e18;
+	char host[253], path[4000];
+
+	for (size_t i = 0; i < sizeof(host); i++)
+		host[i] = "a."[i % 2];
+	for (size_t i = 0; i < sizeof(path); i++)
+		path[i] = "/v"[i % 2];
+	for (unsigned run = 0; run < RUNS; run++) {
+		double t = cpu_ns();
+
+		for (unsigned i = 0; i < LOOKUPS / 10; i++)
+			must(router_find(s->router, slice_of(host, sizeof(host)),
+			    slice_of(path, sizeof(path)), METHOD_GET, SLICE("GET"), 0) == NULL);
+		t = (cpu_ns() - t) / (LOOKUPS / 10);
+		best = t < best ? t : best;
+	}
+	return (best);
+}
+
 static bool
 gate(const char *what, double is, double max)
 {
@@ -174,7 +198,7 @@ run_layout(enum layout layout, unsigned n)
 {
 	struct set few, many;
 	size_t bytes;
-	double few_ns, warm_ns, spread_ns, build_ms;
+	double few_ns, warm_ns, spread_ns, hostile_ns, build_ms;
 
 	make_set(&few, layout, FEW);
 	make_set(&many, layout, n);
@@ -183,11 +207,13 @@ run_layout(enum layout layout, unsigned n)
 	few_ns = lookup(&few, FEW);
 	warm_ns = lookup(&many, FEW);
 	spread_ns = lookup(&many, n);
+	hostile_ns = lookup_hostile(&many);
 	printf("%-10s  %u routes %5.0f ns; %u routes: warm %5.0f ns, spread %5.0f ns, "
-	    "built in %4.0f ms, %.0f bytes a route\n", layout_names[layout], FEW, few_ns, n,
-	    warm_ns, spread_ns, build_ms, (double)bytes / n);
+	    "hostile %5.0f ns, built in %4.0f ms, %.0f bytes a route\n", layout_names[layout], FEW, few_ns, n,
+	    warm_ns, spread_ns, hostile_ns, build_ms, (double)bytes / n);
 	return (gate("warm ratio", warm_ns / few_ns, MAX_RATIO) &
 	    gate("ns a lookup", spread_ns, MAX_SPREAD_NS) &
+	    gate("ns a hostile lookup", hostile_ns, MAX_SPREAD_NS) &
 	    gate("ms to build", build_ms, MAX_BUILD_MS));
 }
 

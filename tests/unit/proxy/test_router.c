@@ -191,6 +191,30 @@ test_hosts(void **state)
 	assert_int_equal(find(f, r, ":80", "/everywhere", "GET"), 0);
 }
 
+/* Suffixes of more labels than there are bits, and names with many more. */
+static void
+test_many_labels(void **state)
+{
+	struct fixture *f = *state;
+	char many[254], pattern[2 * 80 + 2];
+	struct router *r;
+
+	for (unsigned i = 0; i < sizeof(many); i++)
+		many[i] = "a."[i % 2];
+	many[sizeof(many) - 1] = '\0';
+	(void)snprintf(pattern, sizeof(pattern), "*.%s", many + sizeof(many) - 1 - (2 * 80 - 1));
+	add(f, pattern, "/", 0);
+	add(f, "*.a.a", "/", 0);
+	add(f, NULL, "/", 0);
+	r = build(f);
+	assert_non_null(r);
+	assert_int_equal(find(f, r, many, "/", "GET"), 0);
+	assert_int_equal(find(f, r, pattern + 2, "/", "GET"), 1);
+	assert_int_equal(find(f, r, pattern + 4, "/", "GET"), 1);
+	assert_int_equal(find(f, r, "a.a.a", "/", "GET"), 1);
+	assert_int_equal(find(f, r, "a.a", "/", "GET"), 2);
+}
+
 static void
 test_methods(void **state)
 {
@@ -667,6 +691,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_empty, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_paths, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hosts, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_many_labels, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_methods, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_listeners, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ties, set_up, tear_down),
