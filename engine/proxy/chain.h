@@ -27,16 +27,16 @@ enum chain_phase {
 struct chain_link {
 	const struct filter_ops	*ops;
 	const void		*conf;		/* merged for this route */
-	uint32_t		 ctx_off;	/* of its context in the exchange's one allocation */
+	uint32_t		 ctx_off;	/* of its context in the allocation */
 	uint16_t		 call;		/* index of its filter_call */
-	uint16_t		 filter;	/* index in the program's table: finds the worker's state */
+	uint16_t		 filter;	/* index in the program's table */
 };
 
 struct chain {
 	unsigned		 magic;
 #define CHAIN_MAGIC	0x0e4fa8b5
 	uint16_t		 n_calls;	/* 0: no filters at all */
-	uint32_t		 bytes;		/* of the exchange's one allocation: calls, contexts */
+	uint32_t		 bytes;		/* of the allocation: calls, contexts */
 	struct {
 		const struct chain_link	*v;
 		uint16_t		 n;
@@ -49,7 +49,7 @@ struct chain_run {			/* in the exchange */
 	struct exchange		*ex;
 	uint16_t		 cursor;	/* in the phase that runs */
 	uint16_t		 activations;
-	uint8_t			 phase;		/* enum chain_phase; CHAIN__MAX: the next begins anew */
+	uint8_t			 phase;		/* enum chain_phase; CHAIN__MAX: none */
 	bool			 replied;	/* filter_reply() was called in this activation */
 	bool			 watch_req;	/* some filter watches the request's body */
 	bool			 watch_resp;
@@ -63,7 +63,8 @@ struct chain_item {
 	const struct filter_ops	*ops;
 	const void		*conf;
 	uint16_t		 filter;
-	uint16_t		 resp_rank;	/* response phases run by rank, low first (registry.h) */
+	/* response phases run by rank, low first (registry.h) */
+	uint16_t		 resp_rank;
 };
 /*
  * Main thread. Never NULL (arena's rules hold). The items are not kept; confs are. Request phases
@@ -85,8 +86,8 @@ enum filter_verdict	chain_req_headers(struct chain_run *, struct msg_req *);
 enum filter_verdict	chain_resp_headers(struct chain_run *, struct msg_resp *);
 void			chain_log(struct chain_run *, const struct facts *);
 /*
- * What was waited for is given up, at the end or because a fault came from elsewhere: cancels, calls
- * on_gone of the waiter. The response phase may still run on the answer that tells the fault, from
+ * What was waited for is given up, at the end or because a fault came from elsewhere: cancels,
+ * calls on_gone of the waiter. The response phase may still run on the answer that tells the fault, from
  * its first filter on. Idempotent.
  */
 void			chain_end(struct chain_run *);

@@ -42,10 +42,11 @@ struct worker;
 struct snapshot_build {
 	unsigned		 magic;
 #define SNAPSHOT_BUILD_MAGIC	0x6d14b07f
-	struct arena		*arena;		/* of the part that the route lies in; never NULL from it */
+	struct arena		*arena;		/* of the part; never fails */
 	struct diag		*diag;
-	struct slice		 prefix;	/* canonical, of the route; empty: it matches otherwise */
+	struct slice		 prefix;	/* of the route, canonical; empty: `/`, or none */
 	struct slice		 route;		/* its name, for messages */
+	const struct schema_obj	*policies;	/* all of them; set by registry_chain() */
 };
 
 enum filter_verdict {
@@ -60,15 +61,17 @@ struct filter_call {			/* lives in the exchange, one per filter in the chain */
 #define FILTER_CALL_MAGIC	0x57e0b3d8
 	bool			 woken:1;
 	bool			 timed_out:1;
-	bool			 failed:1;	/* the runner's: it faulted; its response phase is left out */
-	bool			 done_unseen:1;	/* the runner's: done while nobody waited */
+	/* the runner's: it faulted, and is left out of what follows; done while nobody waited */
+	bool			 failed:1;
+	bool			 done_unseen:1;
 	const struct filter_ops	*ops;
 	const void		*conf;		/* typed, merged for this route, immutable */
-	void			*ctx;		/* ctx_size zeroed bytes, mine until on_log returns */
+	void			*ctx;		/* ctx_size bytes, zeroed; until on_log */
 	void			*worker_state;	/* what worker_start made */
 	struct worker		*worker;
 	struct exchange		*ex;		/* opaque; see filter_*() */
-	struct arena		*arena;		/* of the exchange; NULL from it: return FILTER_FAULT */
+	/* of the exchange; NULL from it: filter_fault(REASON_OVERLOADED) */
+	struct arena		*arena;
 	struct pending		 pending;	/* the one operation that I may wait for */
 	/* why it failed; NULL: it did not. Lives in the exchange's arena, or for ever */
 	struct err		*pending_err;
@@ -97,7 +100,7 @@ struct filter_ops {
 	 */
 	size_t			 conf_size;
 	const struct schema_key_ext *key;	/* the row of its key; NULL: it has none */
-	uint32_t		 timeout_ms;	/* for waiting; 0: only the request's own limits run */
+	uint32_t		 timeout_ms;	/* for one wait; 0: no limit of its own */
 
 	/*
 	 * Main thread, while a snapshot is built: check, resolve, precompute. conf is a copy of
@@ -114,7 +117,8 @@ struct filter_ops {
 	enum filter_verdict (*on_resp_headers)(struct filter_call *, struct msg_resp *);
 	enum filter_verdict (*on_resp_body)(struct filter_call *, struct body_view *);
 	void		    (*on_log)(struct filter_call *, const struct facts *);
-	void		    (*on_gone)(struct filter_call *);	/* the exchange died while I waited */
+	/* What I waited for was cancelled: the client is gone, or a time limit ran out. */
+	void		    (*on_gone)(struct filter_call *);
 };
 
 /*
@@ -135,7 +139,7 @@ void	filter_watch_resp_body(struct filter_call *, enum body_mode);
 /* Overrides for what the proxy does next. Slices outlive the exchange or lie in fc->arena. */
 void	filter_set_body_limit(struct filter_call *, uint64_t bytes);	/* UINT64_MAX: none */
 void	filter_set_request_id(struct filter_call *, struct slice);
-/* Path and query as the upstream shall see them; routing, log and filters keep the received ones. */
+/* Path and query as the upstream shall see them; log and filters keep the received ones. */
 void	filter_set_target(struct filter_call *, struct slice path, struct slice query,
 	    bool has_query);
 

@@ -7,6 +7,8 @@ libengine_proxy_a_SOURCES = \
 	engine/proxy/chain.h \
 	engine/proxy/down_conn.c \
 	engine/proxy/down_conn.h \
+	engine/proxy/edit.c \
+	engine/proxy/edit.h \
 	engine/proxy/ex.h \
 	engine/proxy/ex_finish.c \
 	engine/proxy/ex_forward.c \

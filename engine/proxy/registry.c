@@ -85,14 +85,17 @@ registry_chain(const struct schema_obj *policies, unsigned first, const struct s
 {
 	struct chain_item items[REGISTRY_FILTERS_MAX];
 	unsigned n = proxy_program->n_filters;
+	struct snapshot_build own;
 
 	CHECK_OBJ(b, SNAPSHOT_BUILD_MAGIC);
+	own = *b;
+	own.policies = policies;
 	must(n <= REGISTRY_FILTERS_MAX);
 	for (unsigned i = 0; i < n; i++) {
 		const struct filter_ops *ops = proxy_program->filters[i];
 		const void *value = ops->key == NULL ? NULL : schema_ext_at(policies, first++);
 
-		items[i] = (struct chain_item){ .ops = ops, .conf = compile(ops, value, b),
+		items[i] = (struct chain_item){ .ops = ops, .conf = compile(ops, value, &own),
 			.filter = (uint16_t)i, .resp_rank = resp_rank(ops, i) };
 	}
 	return (chain_build(b->arena, items, n));
