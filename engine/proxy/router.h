@@ -43,10 +43,10 @@ struct router_rule {
 };
 
 /*
- * Reports every rule that ties with another, and every one that can never match (other is NULL
- * then), through `report` (may be NULL), before it returns; `what` goes behind the rule's name and
- * is static. NULL when there was one, or no memory. The rules may go once it has returned; what
- * their slices point to may not.
+ * Reports every rule that ties with another ("they ..."), and every one that can never match (other
+ * is NULL then, and the subject is the rule), through `report` (may be NULL), before it returns;
+ * `what` goes behind names and a colon and is static. NULL when there was one, or no memory. The
+ * rules may go once it has returned; what their slices point to may not.
  */
 typedef void router_report_fn(void *arg, const struct router_rule *,
     const struct router_rule *other, const char *what);

@@ -190,7 +190,7 @@ read_matcher(struct build *b, const struct router_rule *rule, struct matcher *m)
 	m->hash = r->seed;
 	m->depth = 0;
 	if (m->path.len > 0 && (!is_canonical(b, m->path) || m->path.len > UINT32_MAX)) {
-		complain(b, rule, NULL, "can never match: its path is not canonical");
+		complain(b, rule, NULL, "it can never match: its path is not canonical");
 		return (false);
 	}
 	/* A slash at the end of a prefix changes nothing. */
@@ -203,7 +203,7 @@ read_matcher(struct build *b, const struct router_rule *rule, struct matcher *m)
 		if (m->path.len > r->max_exact)
 			r->max_exact = m->path.len;
 	} else if (m->depth > ROUTER_DEPTH_MAX) {
-		complain(b, rule, NULL, "has a prefix of more than 63 segments");
+		complain(b, rule, NULL, "its prefix has more than 63 segments");
 		return (false);
 	} else if (m->depth > r->max_depth) {
 		r->max_depth = m->depth;
@@ -243,7 +243,7 @@ add_rule(struct build *b, uint32_t at)
 		if (read_host(rule->hosts[i], &name, &is_wildcard))
 			place_rule(b, at, &m, add_host(b, name, is_wildcard));
 		else
-			complain(b, rule, NULL, "can never match: one of its hosts is no name");
+			complain(b, rule, NULL, "it can never match: one of its hosts is no name");
 	}
 }
 
@@ -258,7 +258,7 @@ on_tie(void *arg, uint32_t rule, uint32_t other)
 	b->tie_rule = rule;
 	b->tie_other = other;
 	complain(b, &b->rules[rule], &b->rules[other],
-	    "takes the same requests as another route, and neither has more matchers");
+	    "they match the same requests, and neither has more matchers");
 }
 
 static void
