@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every file and every command in README.md and docs/ is tried.
+
+Fenced blocks are taken by their language:
+
+  yaml     a whole file (it has `version`), or a fragment, to which what it lacks is added; `check`
+           must accept it. `<!-- file: NAME -->` above makes it a file for console blocks; it need
+           not be right then
+  console  `$ command` and its exact output, status aside, in a folder with the files so named
+  sh       a line a command; COMMANDS says how it is tried. A line that is not there fails
+
+A fence of another language, or of none, is prose.
+"""
+
+import glob
+import os
+import re
+import shutil
+import signal
+import subprocess
+import urllib.request
+
+import pytest
+import yaml
+
+from harness import Origin, answer, free_port
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+FENCE = re.compile(r"(?:<!-- file: (\S+) -->\n)?^```(\w*)\n(.*?)^```$", re.M | re.S)
+LANGUAGES = {"", "yaml", "console", "sh"}
+
+
+def pages():
+    return [os.path.join(TOP, "README.md"),
+            *sorted(glob.glob(os.path.join(TOP, "docs", "**", "*.md"), recursive=True))]
+
+
+def blocks(language):
+    """(id, page, name of the file or None, text) of all blocks of that language."""
+    found = []
+    for page in pages():
+        with open(page, encoding="utf-8") as f:
+            text = f.read()
+        for m in FENCE.finditer(text):
+            line = text.count("\n", 0, m.start(3)) + 1
+            if m[2] == language:
+                found.append((f"{os.path.relpath(page, TOP)}:{line}", page, m[1], m[3]))
+    return found
+
+
+def cases(found):
+    return pytest.mark.parametrize("block", found, ids=[b[0] for b in found])
+
+
+# ---- yaml ----
+
+def names_used(routes):
+    for route in routes:
+        if "upstream" in route:
+            yield route["upstream"]
+        yield from route.get("split", {})
+
+
+def completed(text):
+    """A fragment with what it lacks to be a file."""
+    conf = yaml.safe_load(text)
+    conf.setdefault("version", 1)
+    conf.setdefault("listeners", {"web": {"listen": 8080}})
+    used = set(names_used(conf.get("routes", [])))
+    upstreams = conf.setdefault("upstreams", {})
+    for name in used:
+        upstreams.setdefault(name, {"servers": ["127.0.0.1:9001"]})
+    routes = conf.setdefault("routes", [])
+    for name in set(upstreams) - used:
+        routes.append({"prefix": "/uses-" + name, "upstream": name})
+    if not routes:
+        routes.append({"prefix": "/", "respond": {"status": 204}})
+    return yaml.safe_dump(conf)
+
+
+def check(gateway_path, folder, text):
+    path = os.path.join(folder, "gateway.yaml")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    return subprocess.run([gateway_path, "check", "-c", path], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=30, check=False)
+
+
+@cases([b for b in blocks("yaml") if not b[2]])
+def test_yaml_loads(block, gateway_path, tmp_path):
+    text = block[3]
+    whole = re.search(r"(?m)^version:", text)
+    done = check(gateway_path, str(tmp_path), text if whole else completed(text))
+    assert done.returncode == 0, done.stdout
+
+
+def test_completing_does_not_hide_mistakes(gateway_path, tmp_path):
+    done = check(gateway_path, str(tmp_path), completed("routes: [{ prefix: /a, upsteam: b }]"))
+    assert done.returncode == 1 and "upsteam" in done.stdout
+
+
+# ---- console ----
+
+@pytest.fixture
+def path_of_programs(gateway_path, monkeypatch):
+    monkeypatch.setenv("PATH", os.path.dirname(gateway_path) + ":" + os.environ["PATH"])
+
+
+@cases(blocks("console"))
+def test_console(block, path_of_programs, tmp_path):
+    _, page, _, text = block
+    for b in blocks("yaml"):
+        if b[1] == page and b[2]:
+            (tmp_path / b[2]).write_text(b[3], encoding="utf-8")
+    parts = re.split(r"(?m)^\$ (.*)\n", text)
+    assert parts[0] == "" and len(parts) > 1, "a console block begins with `$ command`"
+    for command, output in zip(parts[1::2], parts[2::2]):
+        done = subprocess.run(["sh", "-c", command], cwd=tmp_path, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=30, check=False)
+        assert done.stdout == output
+
+
+# ---- sh ----
+
+class Place:
+    """A gateway on the ports that the pages use, moved to free ones."""
+
+    def __init__(self, gateway_path, folder, start):
+        self.gateway_path = gateway_path
+        self.folder = str(folder)
+        self.start = start
+
+
+def has_options(script, *options):
+    """The script is there and its help names the options."""
+    def there(place, command):
+        done = subprocess.run([os.path.join(TOP, script), "--help"], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=30, check=False)
+        assert done.returncode == 0, done.stdout
+        for option in options:
+            assert option in done.stdout
+    return there
+
+
+def is_suite(name):
+    """./runtests runs it."""
+    def there(place, command):
+        done = subprocess.run([os.path.join(TOP, "runtests"), "--list"], stdout=subprocess.PIPE,
+                              text=True, timeout=30, check=False)
+        assert name in done.stdout.split(), done.stdout
+    return there
+
+
+def first_file():
+    """The first configuration of the README."""
+    return next(b[3] for b in blocks("yaml") if b[0].startswith("README.md"))
+
+
+def running(place, more=""):
+    origin = Origin(lambda conn, req: conn.send(answer(b"x")))
+    text = first_file().replace("listen: 8080", "listen: 127.0.0.1:@web@")
+    text = re.sub(r"servers: \[.*?\]", "servers: [@origin@]", text)
+    assert "@web@" in text and "@origin@" in text
+    return origin, place.start(text + "\nadmin: { listen: 127.0.0.1:@admin@ }\n",
+                               origin=origin.address)
+
+
+def does_check(place, command):
+    with open(os.path.join(place.folder, "gateway.yaml"), "w", encoding="utf-8") as f:
+        f.write(first_file())
+    subprocess.run(command.split(), cwd=place.folder, check=True, timeout=30)
+
+
+def does_run(place, command):
+    """As it stands, but for the ports; stopped by its pid."""
+    text = first_file().replace("8080", "127.0.0.1:%d" % free_port())
+    with open(os.path.join(place.folder, "gateway.yaml"), "w", encoding="utf-8") as f:
+        f.write(text + "admin: { listen: 127.0.0.1:%d }\n" % (port := free_port()))
+    env = dict(os.environ, XDG_RUNTIME_DIR=place.folder)
+    proc = subprocess.Popen(command.split(), cwd=place.folder, env=env, stdout=subprocess.DEVNULL)
+    try:
+        wait_for("http://127.0.0.1:%d/readyz" % port, proc)
+    finally:
+        proc.send_signal(signal.SIGTERM)
+        assert proc.wait(40) == 0
+
+
+def wait_for(url, proc):
+    for _ in range(300):
+        assert proc.poll() is None, "it ended"
+        try:
+            return urllib.request.urlopen(url, timeout=5).read()
+        except OSError:
+            proc_wait(proc, 0.1)
+    raise AssertionError(url + " does not answer")
+
+
+def proc_wait(proc, seconds):
+    try:
+        proc.wait(seconds)
+    except subprocess.TimeoutExpired:
+        pass
+
+
+def does_load(place, command):
+    """The line with a second of load; no error in what wrk says."""
+    origin, gw = running(place)
+    try:
+        line = command.replace(":8080", ":%d" % gw.port()).replace("-d10s", "-d1s")
+        done = subprocess.run(line.split(), stdout=subprocess.PIPE, text=True, timeout=30,
+                              check=True)
+        assert re.search(r"[1-9]\d* requests in", done.stdout), done.stdout
+        assert not re.search("Socket errors|Non-2xx", done.stdout), done.stdout
+    finally:
+        origin.stop()
+
+
+def does_reload(place, command):
+    """The signal of the line, to our own process."""
+    assert shutil.which("pidof") and command.endswith("$(pidof weir-gateway)")
+    origin, gw = running(place)
+    try:
+        before = gw.metric("weir_config_generation")
+        subprocess.run(["sh", "-c", command.replace("$(pidof weir-gateway)", str(gw.pid))],
+                       check=True, timeout=10)
+        gw.until(lambda: gw.metric("weir_config_generation") != before, 8, "a new generation")
+    finally:
+        origin.stop()
+
+
+def does_ask_admin(place, command):
+    origin, gw = running(place)
+    try:
+        line = command.replace(":9901", ":%d" % gw.port("admin"))
+        done = subprocess.run([*line.split(), "-f"], stdout=subprocess.PIPE, text=True, timeout=10,
+                              check=True)
+        assert done.stdout
+    finally:
+        origin.stop()
+
+
+COMMANDS = {
+    "./quickstart": has_options("quickstart", "--check"),   # .ci/run runs it with --check
+    "./runtests": has_options("runtests", "--quick", "--list"),
+    "weir-gateway check -c gateway.yaml": does_check,
+    "weir-gateway run -c gateway.yaml": does_run,
+    "wrk -t1 -c32 -d10s --latency http://127.0.0.1:8080/v1/users": does_load,
+    "kill -HUP $(pidof weir-gateway)": does_reload,
+    "bench/run --quick": has_options("bench/run", "--quick"),
+    # distcheck configures, builds and installs
+    "autoreconf -i && ./configure --prefix=/usr --sysconfdir=/etc && make && make install":
+        is_suite("distcheck"),
+    "curl -s http://127.0.0.1:9901/healthz": does_ask_admin,
+    "curl -s http://127.0.0.1:9901/readyz": does_ask_admin,
+    "curl -s http://127.0.0.1:9901/status": does_ask_admin,
+    "curl -s http://127.0.0.1:9901/metrics": does_ask_admin,
+}
+
+LINES = list(dict.fromkeys(line.strip() for b in blocks("sh") for line in b[3].splitlines()
+                           if line.strip() and not line.startswith("#")))
+
+
+@pytest.mark.parametrize("command", LINES)
+def test_command(command, gateway_path, path_of_programs, tmp_path, start):
+    assert command in COMMANDS, "say in COMMANDS how this line is tried"
+    COMMANDS[command](Place(gateway_path, tmp_path, start), command)
+
+
+def test_nothing_left_in_the_table():
+    assert set(COMMANDS) == set(LINES)
+
+
+def test_every_fence_is_known():
+    for page in pages():
+        with open(page, encoding="utf-8") as f:
+            for m in re.finditer(r"(?m)^\s*```(\w*)", f.read()):
+                assert m[1] in LANGUAGES, f"{page}: {m[1]}"
