@@ -27,8 +27,8 @@ set(int fd, int level, int name, int value)
 }
 
 /*
- * Options that accepted sockets inherit (Linux): NODELAY and the keep-alive probes, so that accept
- * costs one system call. Probes after 60 s, each 15 s, 4 of them.
+ * Accepted sockets inherit NODELAY (Linux), so that accept costs one system call. No keep-alive
+ * probes: HTTP connections have idle limits of their own, and the probe timer costs each one.
  */
 static int
 set_options(int fd, const struct addr *a, bool dual_stack)
@@ -36,9 +36,7 @@ set_options(int fd, const struct addr *a, bool dual_stack)
 	if (a->u.sa.sa_family == AF_UNIX)
 		return (0);
 	if (set(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 || set(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0 ||
-	    set(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 || set(fd, SOL_SOCKET, SO_KEEPALIVE, 1) < 0 ||
-	    set(fd, IPPROTO_TCP, TCP_KEEPIDLE, 60) < 0 ||
-	    set(fd, IPPROTO_TCP, TCP_KEEPINTVL, 15) < 0 || set(fd, IPPROTO_TCP, TCP_KEEPCNT, 4) < 0)
+	    set(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0)
 		return (-1);
 	if (a->u.sa.sa_family == AF_INET6)
 		return (set(fd, IPPROTO_IPV6, IPV6_V6ONLY, dual_stack ? 0 : 1));

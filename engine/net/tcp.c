@@ -80,8 +80,13 @@ tcp_close(struct transport *t, enum close_how how)
 		struct linger l = { .l_onoff = 1, .l_linger = 0 };
 		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l);
 	}
-	io_del(&t->io);
+	/*
+	 * Close first: the kernel takes a closed socket out of epoll by itself, and the library's own
+	 * removal then fails at once with EBADF, which it expects, instead of doing the work twice.
+	 * Should another thread have been given the number meanwhile, our epoll does not know it.
+	 */
 	(void)close(fd);
+	io_del(&t->io);
 	t->io.fd = -1;
 }
 
