@@ -13,6 +13,7 @@
 #include "engine/proxy/gate.h"
 #include "engine/proxy/local_reply.h"
 #include "engine/proxy/proxy_limits.h"
+#include "engine/proxy/proxy_stats.h"
 
 enum {
 	/* How long, and how much of, what a client still sends is thrown away after our last word,
@@ -78,6 +79,7 @@ down_conn_close(struct down_conn *dc, enum close_how how)
 	conn_close(&dc->conn, how);
 	list_del(&dc->link);
 	w->connections--;
+	proxy_stats_closed(local);
 	proxy_limits_close();
 	proxy_listener_unref(local);
 	/* Whoever called may still have it on the stack. */
@@ -507,6 +509,7 @@ down_conn_accept(void *arg, int fd, const struct addr *peer)
 	conn_init(&dc->conn, w->loop, &w->pages, &dc->h1.c, &down_conn_events, dc);
 	list_add_tail(&proxy_of(w)->open, &dc->link);
 	w->connections++;
+	proxy_stats_opened(local);
 	local->refs++;
 	arm(dc, after(now, limits_of(dc)->headers_ms));
 }

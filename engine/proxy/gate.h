@@ -21,8 +21,10 @@
 
 struct access_log_conf;
 struct filter_ops;
+struct proxy_stats;
 struct route;
 struct router;
+struct stats_series;
 struct upstream;
 
 enum {
@@ -91,6 +93,7 @@ struct listener_local {
 	struct listener_limits	 limits;	/* a copy: connections point to it across reloads */
 	unsigned		 index;		/* in the current gate, or GATE_LISTENER_GONE */
 	uint32_t		 refs;		/* connections, and one while it accepts */
+	struct stats_series	*n_open, *n_opened; /* proxy_stats.h; NULL until the first */
 };
 
 /* One of a worker's sockets: known by its address, whatever listener it belongs to. */
@@ -118,6 +121,7 @@ struct proxy_local {
 	unsigned		 n_filters;
 	struct date_cache	 date;		/* the Date field, formatted once a second */
 	struct access_log	*log;		/* this worker's end of it; NULL: off */
+	struct proxy_stats	*stats;		/* NULL: nothing is counted */
 };
 
 struct proxy_program {		/* what a program gives the proxy */

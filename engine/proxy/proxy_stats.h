@@ -3,12 +3,25 @@
 #define WEIR_PROXY_STATS_H
 
 /*
- * The proxy's metrics of a request, into the worker's shard. No lock, no allocation in the usual
- * case (a label set seen before).
+ * The proxy's metrics of requests and client connections, into the worker's shard. No lock; no
+ * allocation for a set of labels that was seen before. Worker thread.
  */
+#include "engine/mem/err.h"
+
 struct facts;
+struct listener_local;
+struct proxy_stats;
 struct worker;
 
+/* At the worker's start and end; w->stats must be set (NULL: nothing will be counted). The result
+   goes to proxy_local.stats. */
+struct err	*proxy_stats_enter(struct worker *, struct proxy_stats **r);
+void		 proxy_stats_leave(struct proxy_stats **);
+
+/* A request has ended. */
 void	proxy_stats_request(struct worker *, const struct facts *);
+/* A client connection of this listener was accepted, is closed. */
+void	proxy_stats_opened(struct listener_local *);
+void	proxy_stats_closed(struct listener_local *);
 
 #endif

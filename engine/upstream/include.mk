@@ -7,6 +7,7 @@ libengine_upstream_a_SOURCES = \
 	engine/upstream/pool.c engine/upstream/pool.h \
 	engine/upstream/up_conn.c engine/upstream/up_conn.h \
 	engine/upstream/up_impl.h \
+	engine/upstream/up_stats.c \
 	engine/upstream/up_stream.c engine/upstream/up_stream.h \
 	engine/upstream/upstream.h \
 	engine/upstream/upstream_build.c \

@@ -5,6 +5,7 @@
 
 #include "engine/base/check.h"
 #include "engine/mem/alloc.h"
+#include "engine/stats/stats.h"
 #include "engine/upstream/balancer.h"
 #include "engine/upstream/pool.h"
 #include "engine/upstream/up_impl.h"
@@ -92,6 +93,7 @@ peer_new(struct up_local *local, struct endset *set, unsigned i)
 	peer->server = &set->v[i];
 	peer->local = local;
 	list_init(&peer->idle);
+	up_stats_begin(peer);
 	return (peer);
 }
 
@@ -175,6 +177,7 @@ pool_local(struct worker *w, struct upstream *u)
 	local->magic = UP_LOCAL_MAGIC;
 	local->worker = w;
 	local->upstream = u;
+	local->first_byte = stats_series(w->stats, STATS_UPSTREAM_DURATION, &u->part.name);
 	if (!pool_swap(local, endset_ref(u->first_set))) {
 		xfree(local);
 		return (NULL);
@@ -207,7 +210,7 @@ pool_unlist(struct up_conn *uc)
 {
 	list_del(&uc->link);
 	uc->peer->n_idle--;
-	uc->peer->stats.idle--;
+	stats_add(uc->peer->stats.idle, -1);
 }
 
 struct up_conn *
@@ -220,6 +223,7 @@ pool_take(struct up_peer *peer)
 	uc = list_first_entry(&peer->idle, struct up_conn, link);
 	CHECK_OBJ(uc, UP_CONN_MAGIC);
 	pool_unlist(uc);
+	stats_add(peer->stats.active, 1);
 	uc->state = UP_CONN_BUSY;
 	return (uc);
 }
@@ -239,7 +243,8 @@ pool_give(struct up_conn *uc)
 	uc->idle_since_ms = now;
 	list_add_head(&peer->idle, &uc->link);
 	peer->n_idle++;
-	peer->stats.idle++;
+	stats_add(peer->stats.idle, 1);
+	stats_add(peer->stats.active, -1);
 	timer_set(uc->worker->loop, &uc->timer, now + uc->idle_limit_ms);
 }
 

@@ -15,17 +15,18 @@
 #include "engine/upstream/endset.h"
 
 struct balancer_ops;
+struct stats_series;
 struct up_conn;
 struct upstream;
 struct worker;
 
-/* Written by the worker, read by the metrics of any thread: relaxed atomics. */
+/* A server's series in the worker's shard (engine/stats). */
 struct up_stats {
-	uint64_t	 requests;
-	uint64_t	 by_class[6];		/* [0]: no answer; [n]: n00 to n99 */
-	uint64_t	 connects_ok, connects_failed, connects_timeout;
-	uint64_t	 idle, active;		/* connections */
-	uint64_t	 first_byte_us_sum;
+	struct stats_series	*idle, *active;		/* connections */
+	struct stats_series	*connects_ok, *connects_failed, *connects_timeout;
+	/* of the status that came last, so that the usual case needs no search; UINT_MAX: none */
+	struct stats_series	*answers;
+	unsigned		 answers_status;
 };
 
 struct up_peer {
@@ -55,6 +56,7 @@ struct up_local {
 	struct up_peer		**peers;	/* as set->v */
 	unsigned		 n_peers;
 	uint64_t		 weight_sum;
+	struct stats_series	*first_byte;	/* metric */
 	void			*balance;	/* the balancer's own */
 };
 

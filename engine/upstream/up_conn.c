@@ -4,6 +4,7 @@
 #include "engine/base/check.h"
 #include "engine/mem/page.h"
 #include "engine/net/tcp.h"
+#include "engine/stats/stats.h"
 #include "engine/upstream/pool.h"
 #include "engine/upstream/up_conn.h"
 #include "engine/upstream/up_impl.h"
@@ -51,6 +52,8 @@ up_conn_close(struct up_conn *uc, enum close_how how)
 		return;
 	if (uc->state == UP_CONN_IDLE)
 		pool_unlist(uc);
+	else
+		stats_add(uc->peer->stats.active, -1);
 	uc->state = UP_CONN_CLOSED;
 	uc->us = NULL;
 	timer_clear(&uc->timer);
@@ -108,7 +111,7 @@ on_timer(void *arg)
 	CAST_OBJ(uc, arg, UP_CONN_MAGIC);
 	switch ((enum up_conn_state)uc->state) {
 	case UP_CONN_CONNECTING:
-		uc->peer->stats.connects_timeout++;
+		stats_add(uc->peer->stats.connects_timeout, 1);
 		up_stream_failed(uc->us, REASON_UPSTREAM_CONNECT_TIMEOUT);
 		return;
 	case UP_CONN_IDLE:
@@ -130,7 +133,7 @@ on_connected(struct up_conn *uc)
 {
 	timer_clear(&uc->timer);
 	uc->state = UP_CONN_BUSY;
-	uc->peer->stats.connects_ok++;
+	stats_add(uc->peer->stats.connects_ok, 1);
 	up_stream_opened(uc->us);
 }
 
@@ -149,7 +152,7 @@ on_io(void *arg, unsigned what)
 		case IO_AGAIN:
 			return;
 		default:
-			uc->peer->stats.connects_failed++;
+			stats_add(uc->peer->stats.connects_failed, 1);
 			up_stream_failed(uc->us, REASON_UPSTREAM_CONNECT_FAILED);
 			return;
 		}
@@ -201,7 +204,7 @@ up_conn_connect(struct worker *w, struct up_peer *peer, struct up_stream *us, ui
 	rc = tcp_connect(&uc->conn.t, w->loop, &peer->server->addr, on_io, uc);
 	if (rc != IO_OK && rc != IO_AGAIN) {
 		slab_put(&up_of(w)->conns, &uc);
-		peer->stats.connects_failed++;
+		stats_add(peer->stats.connects_failed, 1);
 		return (NULL);
 	}
 	uc->magic = UP_CONN_MAGIC;
@@ -221,8 +224,9 @@ up_conn_connect(struct worker *w, struct up_peer *peer, struct up_stream *us, ui
 	h1_init(&uc->h1, CODEC_CLIENT, &up_codec_events, uc, &up_limits, &w->pages);
 	conn_init(&uc->conn, w->loop, &w->pages, &uc->h1.c, &up_conn_events, uc);
 	peer->n_conns++;
+	stats_add(peer->stats.active, 1);
 	if (rc == IO_OK)
-		peer->stats.connects_ok++;
+		stats_add(peer->stats.connects_ok, 1);
 	else if (connect_ms != 0)
 		timer_set(w->loop, &uc->timer, loop_now_ms(w->loop) + connect_ms);
 	return (uc);

@@ -55,6 +55,10 @@ extern const struct codec_events up_codec_events;
 void	up_stream_opened(struct up_stream *);
 void	up_stream_failed(struct up_stream *, enum reason);
 
+/* up_stats.c: finds the peer's series; an answer has come with this status, 0: none will. */
+void	up_stats_begin(struct up_peer *);
+void	up_stats_answer(struct up_peer *, unsigned status);
+
 /* pool.c */
 void	pool_unlist(struct up_conn *);
 /* The server closed it while idle: learn how long it waits. */

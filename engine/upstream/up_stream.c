@@ -4,6 +4,7 @@
 #include "engine/base/check.h"
 #include "engine/http/method.h"
 #include "engine/mem/page.h"
+#include "engine/stats/stats.h"
 #include "engine/upstream/balancer.h"
 #include "engine/upstream/up_impl.h"
 #include "engine/upstream/upstream.h"
@@ -105,7 +106,6 @@ up_send(struct up_stream *us, const struct msg_req *req, struct pipe *body)
 		pipe_set_sink(body, wake_writer, uc);
 	if (!uc->h1.c.ops->send(&uc->h1.s, &req->m, body))
 		return (false);
-	us->peer->stats.requests++;
 	uc->n_requests++;
 	conn_want_flush(&uc->conn);
 	return (true);
@@ -138,8 +138,11 @@ stream_free(struct up_stream *us)
 
 	deferred_cancel(&us->late);
 	release_pipes(us);
-	if (us->peer != NULL)
+	if (us->peer != NULL) {
 		us->peer->active--;
+		if (us->req != NULL && !us->head_seen)
+			up_stats_answer(us->peer, 0);
+	}
 	if (us->uc != NULL)
 		up_conn_release(us->uc, us->done && us->sent && !us->upgraded);
 	us->magic = 0;
@@ -182,7 +185,6 @@ up_stream_failed(struct up_stream *us, enum reason reason)
 	CHECK_OBJ(us, UP_STREAM_MAGIC);
 	if (us->peer != NULL) {
 		f.server = us->peer->server;
-		us->peer->stats.by_class[0]++;
 		f.connect = !us->open;
 		f.replay = us->open && may_replay(us, f.reason);
 	}
@@ -252,9 +254,8 @@ on_head(struct codec_stream *s, struct msg *m, struct page *head, bool end)
 	us->upgraded = m->body == MSG_BODY_TUNNEL;
 	if (resp->keep_alive_s != 0)
 		up_conn_learn(us->uc, resp->keep_alive_s);
-	if (resp->status < 600)
-		us->peer->stats.by_class[resp->status / 100]++;
-	us->peer->stats.first_byte_us_sum += loop_now_us(us->worker->loop) - us->open_us;
+	up_stats_answer(us->peer, resp->status);
+	stats_observe(us->peer->local->first_byte, loop_now_us(us->worker->loop) - us->open_us);
 	us->events->on_head(us->ex, resp, head, end);
 }
 
