@@ -28,6 +28,7 @@ struct app_options {
 };
 
 struct app;
+struct stats;
 
 /* One worker as the process sees it. */
 struct app_worker {
@@ -49,6 +50,7 @@ struct app {
 	struct app_worker		*workers;
 	struct worker			**workers_v;	/* for snapshot_publish */
 	unsigned			 n_workers;
+	struct stats			*stats;		/* a shard of it each worker has */
 	struct sockets			*sockets;
 	struct snapshot			*current;	/* one reference */
 	uint64_t			 generation;
@@ -76,6 +78,9 @@ int	start_run(struct app *);
 
 /* app_reload.c: builds and publishes another generation. False: nothing has changed. */
 bool	app_reload(struct app *);
+
+/* Metrics of the configuration: a generation was loaded, or one was refused. */
+void	app_tell_config(struct app *, bool ok);
 
 /* SIGUSR1: log files that were moved away are opened anew. */
 void	app_reopen_logs(struct app *);

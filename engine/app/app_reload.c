@@ -7,6 +7,7 @@
 #include "engine/base/check.h"
 #include "engine/base/log.h"
 #include "engine/proxy/proxy_limits.h"
+#include "engine/stats/stats.h"
 
 /* Each mistake is a line of its own; the number of lines is bounded by DIAG_MAX. */
 static void
@@ -61,6 +62,18 @@ publish(struct app *app, struct build *b)
 	return (true);
 }
 
+void
+app_tell_config(struct app *app, bool ok)
+{
+	struct stats_shard *sh = app->main.stats;
+
+	stats_set(stats_plain(sh, STATS_CONFIG_LAST_RELOAD_SUCCESSFUL), ok);
+	stats_set(stats_plain(sh, STATS_CONFIG_GENERATION), (int64_t)app->generation);
+	if (ok)
+		stats_set(stats_plain(sh, STATS_CONFIG_LAST_RELOAD_SECONDS),
+		    (int64_t)loop_wall_us(app->main.loop));
+}
+
 bool
 app_reload(struct app *app)
 {
@@ -81,6 +94,7 @@ app_reload(struct app *app)
 		log_error("reload failed: configuration %llu stays in force",
 		    (unsigned long long)app->generation);
 	}
+	app_tell_config(app, ok);
 	build_fini(&b);
 	return (ok);
 }

@@ -12,6 +12,7 @@
 #include "engine/loop/sig.h"
 #include "engine/mem/alloc.h"
 #include "engine/proxy/proxy_limits.h"
+#include "engine/stats/stats.h"
 #include "engine/upstream/upstream.h"
 
 /*
@@ -76,6 +77,7 @@ start_workers(struct app *app)
 		aw->app = app;
 		app->workers_v[i] = &aw->worker;
 		err = worker_init(&aw->worker, i, WORKER_PAGES);
+		aw->worker.stats = stats_shard_new(app->stats);
 		if (err == NULL)
 			err = worker_start(&aw->worker, enter, leave);
 		if (err != NULL)
@@ -195,6 +197,7 @@ publish_first(struct app *app, struct build *b)
 	sockets_commit(app->sockets);
 	proxy_limits_set(gate->max_connections);
 	app->generation = 1;
+	app_tell_config(app, true);
 	log_info("%s %s: %u workers, %u listeners, %u routes, %u upstreams", app->prog->name,
 	    PACKAGE_VERSION, app->n_workers, gate->n_listeners, gate->n_routes,
 	    gate->n_upstreams);
@@ -233,6 +236,8 @@ start_run(struct app *app)
 	err = worker_init(&app->main, WORKER_MAIN, MAIN_PAGES);
 	if (err != NULL)
 		return (cannot_start(app, err));
+	app->stats = stats_new();
+	app->main.stats = stats_shard_new(app->stats);
 	rc = start_all(app, &b);
 	build_fini(&b);
 	if (rc == APP_OK)
@@ -244,5 +249,6 @@ start_run(struct app *app)
 		sockets_free(&app->sockets);
 	unwatch_signals(app);
 	worker_fini(&app->main);
+	stats_free(&app->stats);
 	return (rc);
 }

@@ -9,6 +9,7 @@
 #include "engine/proxy/down_conn.h"
 #include "engine/proxy/exchange.h"
 #include "engine/proxy/gate.h"
+#include "engine/proxy/proxy_stats.h"
 #include "engine/proxy/registry.h"
 #include "engine/upstream/upstream.h"
 
@@ -35,6 +36,8 @@ proxy_worker_enter(struct worker *w)
 	pl->filter_state = mem_try_calloc(pl->n_filters + 1, sizeof(void *));
 	err = pl->filter_state == NULL ? err_memory() :
 	    registry_worker_start(pl->filter_state, w);
+	if (err == NULL && (err = proxy_stats_enter(w, &pl->stats)) != NULL)
+		registry_worker_stop(pl->filter_state);
 	if (err != NULL) {
 		xfree(pl->filter_state);
 		w->slot[WORKER_SLOT_PROXY] = NULL;
@@ -321,6 +324,7 @@ proxy_worker_leave(struct worker *w)
 	settle(w);
 	LIST_FOREACH_SAFE(local, tmp, &pl->listeners, struct listener_local, link)
 		proxy_listener_unref(local);
+	proxy_stats_leave(&pl->stats);
 	registry_worker_stop(pl->filter_state);
 	xfree(pl->filter_state);
 	slab_fini(&pl->conns);
