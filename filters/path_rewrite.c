@@ -32,15 +32,11 @@ struct rewrite_conf {
 };
 
 static const struct schema_row strip_rows[] = {
-	SCHEMA_ROW("on", BOOL, struct strip_prefix_conf, on, .flags = SCHEMA_WORD),
+	SCHEMA_ROW("on", BOOL, struct strip_prefix_conf, on, .def = "true", .flags = SCHEMA_WORD),
 	SCHEMA_ROWS_END,
 };
-static const struct schema_group strip_groups[] = {
-	{ .keys = { "on" }, .is_due = true },
-	{ .keys = { NULL } },
-};
 static struct schema strip_schema = SCHEMA_DEFINE("strip_prefix", struct strip_prefix_conf,
-    strip_rows, .groups = strip_groups, .scalar = "on", .is_alternative = true);
+    strip_rows, .scalar = "on", .is_alternative = true);
 static const struct schema_key_ext strip_key = {
 	.row = SCHEMA_EXT_ROW("strip_prefix", OBJECT, .sub = &strip_schema,
 	    .flags = SCHEMA_CAN_OFF,
@@ -134,7 +130,10 @@ compile_rewrite(void *arg, const struct snapshot_build *b, bool *needed_r)
 {
 	struct rewrite_conf *conf = arg;
 
-	(void)needed_r;
+	/* With neither of the two, reading it has said so. */
+	*needed_r = conf->path.len > 0 || conf->prefix.len > 0;
+	if (!*needed_r)
+		return;
 	if (schema_has(b->policies, "strip_prefix") && !schema_is_off(b->policies, "strip_prefix"))
 		diag_error(b->diag, schema_obj_mark(&conf->obj),
 		    "route \"" SLICE_FMT "\" has strip_prefix and rewrite; either does all of it, "

@@ -87,8 +87,8 @@ enum filter_verdict	chain_resp_headers(struct chain_run *, struct msg_resp *);
 void			chain_log(struct chain_run *, const struct facts *);
 /*
  * What was waited for is given up, at the end or because a fault came from elsewhere: cancels,
- * calls on_gone of the waiter. The response phase may still run on the answer that tells the fault, from
- * its first filter on. Idempotent.
+ * calls on_gone of the waiter. The response phase may still run on the answer that tells the fault,
+ * from its first filter on. Idempotent.
  */
 void			chain_end(struct chain_run *);
 

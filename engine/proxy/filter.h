@@ -99,7 +99,8 @@ struct filter_ops {
 	 * schema_list or schema_map); what lies behind it is zeroed for compile() to fill.
 	 */
 	size_t			 conf_size;
-	const struct schema_key_ext *key;	/* the row of its key; NULL: it has none */
+	/* the row of its key; an OBJECT may be SCHEMA_ALWAYS. NULL: none, it is on everywhere */
+	const struct schema_key_ext *key;
 	uint32_t		 timeout_ms;	/* for one wait; 0: no limit of its own */
 
 	/*

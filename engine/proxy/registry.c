@@ -18,7 +18,9 @@ registry_extend(struct schema *policies)
 		if (proxy_program->filters[i]->key == NULL)
 			continue;
 		must(n < REGISTRY_FILTERS_MAX);
-		exts[n++] = *proxy_program->filters[i]->key;
+		exts[n] = *proxy_program->filters[i]->key;
+		/* Extensions have no defaults of their own: value_of() gives them. */
+		exts[n++].row.flags &= ~(uint32_t)SCHEMA_ALWAYS;
 	}
 	return (schema_extend(policies, exts, n));
 }
@@ -47,6 +49,18 @@ decoded_size(const struct schema_row *row)
 	default:
 		never("type of a filter's row");
 	}
+}
+
+/* What was decoded for this filter; with ALWAYS its defaults, unless it was written as `off`. */
+static const void *
+value_of(const struct filter_ops *ops, const struct schema_obj *policies, unsigned ext)
+{
+	const struct schema_row *row = &ops->key->row;
+	const void *value = schema_ext_at(policies, ext);
+
+	if (value == NULL && (row->flags & SCHEMA_ALWAYS) && !schema_is_off(policies, row->name))
+		return (schema_defaults(row->sub));
+	return (value);
 }
 
 static bool
@@ -93,7 +107,8 @@ registry_chain(const struct schema_obj *policies, unsigned first, const struct s
 	must(n <= REGISTRY_FILTERS_MAX);
 	for (unsigned i = 0; i < n; i++) {
 		const struct filter_ops *ops = proxy_program->filters[i];
-		const void *value = ops->key == NULL ? NULL : schema_ext_at(policies, first++);
+		const void *value = ops->key == NULL ? NULL :
+		    value_of(ops, policies, first++);
 
 		items[i] = (struct chain_item){ .ops = ops, .conf = compile(ops, value, &own),
 			.filter = (uint16_t)i, .resp_rank = resp_rank(ops, i) };
