@@ -275,3 +275,43 @@ def test_every_fence_is_known():
         with open(page, encoding="utf-8") as f:
             for m in re.finditer(r"(?m)^\s*```(\w*)", f.read()):
                 assert m[1] in LANGUAGES, f"{page}: {m[1]}"
+
+
+# ---- the demonstration ----
+
+def demo(build, *args):
+    return [os.path.join(TOP, "tools", "demo"), "--build", str(build), *args]
+
+
+def test_demo_runs_until_interrupted(gateway_path, tmp_path):
+    """What ./quickstart ends with: it prints what to try, and Ctrl-C ends all three processes."""
+    for name in ("weir-gateway", "weir-user-service"):
+        os.symlink(os.path.join(os.path.dirname(gateway_path), name), tmp_path / name)
+    proc = subprocess.Popen(demo(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True, cwd=TOP)
+    try:
+        printed = ""
+        for line in proc.stdout:
+            printed += line
+            if line.startswith("Ctrl-C"):
+                break
+        pids = [int(pid) for pid in re.findall(r"\(pid (\d+)\)", printed)]
+        assert len(pids) == 3, printed
+        hello = re.search(r"curl -s (http://\S+/hello)$", printed, re.M)
+        assert urllib.request.urlopen(hello[1], timeout=5).read() == b"hello from the gateway\n"
+        for kind in ("/v1/users ", "x-served-by", "/users/42",
+                     "check -c", "kill -HUP", "wrk ", "/metrics"):
+            assert kind in printed, kind
+    finally:
+        proc.send_signal(signal.SIGINT)
+        rest = proc.communicate(timeout=60)[0]
+    assert proc.returncode == 0, rest
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_demo_says_what_is_missing(tmp_path):
+    done = subprocess.run(demo(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, timeout=30, check=False)
+    assert done.returncode == 1 and "weir-gateway is not there" in done.stdout
