@@ -240,10 +240,11 @@ start_run(struct app *app)
 	app->main.stats = stats_shard_new(app->stats);
 	rc = start_all(app, &b);
 	build_fini(&b);
-	if (rc == APP_OK)
+	if (rc == APP_OK) {
 		loop_run(app->main.loop);
+		timer_clear(&app->drain_end);
+	}
 	stop_workers(app);
-	timer_clear(&app->drain_end);
 	snapshot_discard(&app->current);
 	if (app->sockets != NULL)
 		sockets_free(&app->sockets);
