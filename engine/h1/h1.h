@@ -82,4 +82,7 @@ void	h1_init(struct h1 *, enum codec_role, const struct codec_events *, void *ow
  */
 void	h1_close_after(struct h1 *);
 
+/* Bytes that the chunk which is coming in has still to bring, as its size line said; else 0. */
+uint64_t h1_chunk_left(const struct h1 *);
+
 #endif

@@ -639,3 +639,9 @@ h1_close_after(struct h1 *h)
 {
 	h->draining = true;
 }
+
+uint64_t
+h1_chunk_left(const struct h1 *h)
+{
+	return (h->in_state == H1_IN_CHUNK_DATA ? h->in_chunk.left : 0);
+}

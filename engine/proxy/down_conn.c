@@ -303,6 +303,8 @@ on_end(struct conn *c, enum conn_end why)
 	case CONN_END_NO_MEMORY:
 		if (dc->ex != NULL && why == CONN_END_NO_MEMORY) {
 			exchange_fault(dc->ex, REASON_OVERLOADED);
+		} else if (dc->ex == NULL && c->in_eof) {
+			down_conn_close(dc, CLOSE_CLEAN);	/* left in the middle of a head */
 		} else if (dc->ex == NULL) {
 			struct slice s = local_reply_bytes(REASON_OVERLOADED);
 			struct iovec v = { (void *)(uintptr_t)s.p, s.len };
@@ -398,6 +400,12 @@ on_body(struct codec_stream *s, struct span span)
 
 	if (ex == NULL || ex->client_gone) {
 		page_unref(&span.page);
+		return (false);
+	}
+	/* A chunk that says more than is allowed is refused by its size line. */
+	if (h1_chunk_left(&dc->h1) > ex->body_limit - ex->bytes_in) {
+		page_unref(&span.page);
+		exchange_fault(ex, REASON_BODY_TOO_LARGE);
 		return (false);
 	}
 	return (exchange_body(ex, span));

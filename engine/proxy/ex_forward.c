@@ -132,6 +132,9 @@ set_forwarded(struct exchange *ex)
 bool
 ex_forward_request(struct exchange *ex)
 {
+	/* The one protocol that is passed on; for another the request goes on without the offer. */
+	if (ex->req.upgrade.len > 0 && !slice_eq_fold(ex->req.upgrade, SLICE("websocket")))
+		ex->req.upgrade = SLICE("");
 	return (set_forwarded(ex) &&
 	    headers_add_raw(&ex->req.m.headers, HDR_VIA, proxy_program->via));
 }

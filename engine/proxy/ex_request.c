@@ -23,7 +23,7 @@ static enum reason
 read_path(struct exchange *ex, bool *encoded_slash_r)
 {
 	*encoded_slash_r = false;
-	if (ex->req.form == TARGET_ASTERISK) {
+	if (slice_eq(ex->req.path_raw, SLICE("*"))) {
 		/* OPTIONS * asks the server as a whole: it goes where `/` goes. */
 		ex->req.path = SLICE("/");
 		return (REASON_NONE);

@@ -41,6 +41,7 @@ struct up_stream {
 	const struct up_events	*events;
 	void			*ex;
 	const struct msg_req	*req;		/* after up_send */
+	struct msg		*resp;		/* the exchange's, from on_begin */
 	struct pipe		*out, *in;
 	uint64_t		 bytes_in_before, bytes_out_before; /* of the connection */
 	uint64_t		 open_us;

@@ -230,7 +230,10 @@ on_begin(struct codec_stream *s)
 {
 	struct up_stream *us = of_stream(s);
 
-	return (us == NULL ? NULL : us->events->on_begin(us->ex));
+	if (us == NULL)
+		return (NULL);
+	us->resp = us->events->on_begin(us->ex);
+	return (us->resp);
 }
 
 static void
@@ -276,14 +279,12 @@ static void
 on_end(struct codec_stream *s)
 {
 	struct up_stream *us = of_stream(s);
-	struct msg *m;
 
 	if (us == NULL)
 		return;
 	us->done = true;
-	m = s->owner;
 	if (us->in != NULL)
-		pipe_put_end(us->in, m != NULL ? m->trailers : NULL);
+		pipe_put_end(us->in, us->resp->trailers);
 	us->events->on_end(us->ex);
 }
 
