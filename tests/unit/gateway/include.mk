@@ -1,3 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 dist_check_SCRIPTS += tests/unit/gateway/examples tests/unit/gateway/reference
 TESTS += tests/unit/gateway/examples tests/unit/gateway/reference
+
+GATEWAY_TESTS = tests/unit/gateway/test_build
+check_PROGRAMS += $(GATEWAY_TESTS)
+TESTS += $(GATEWAY_TESTS)
+
+tests_unit_gateway_test_build_SOURCES = tests/unit/gateway/test_build.c \
+	gateway/gateway.h gateway/gateway_conf.c gateway/gateway_filters.c
+tests_unit_gateway_test_build_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_gateway_test_build_LDADD = libfilters.a $(ENGINE_LIBS) $(CMOCKA_LIBS)

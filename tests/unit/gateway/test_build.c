@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a file to a generation: what is shared with the one before, what each mistake says, on which
+ * layer a policy stands, and that running out of memory anywhere leaves nothing behind.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "engine/app/build.h"
+#include "engine/http/method.h"
+#include "engine/mem/alloc.h"
+#include "engine/proxy/router.h"
+#include "engine/upstream/upstream.h"
+#include "gateway/gateway.h"
+
+static const struct app_program program = {
+	.magic = APP_PROGRAM_MAGIC,
+	.name = "test",
+	.schema = &gateway_schema,
+	.view = gateway_view,
+	.proxy = &gateway_proxy,
+};
+
+static char path[] = "/tmp/weir-test-build-XXXXXX";
+
+static void
+put_file(const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_int_equal(fputs(text, f) >= 0, 1);
+	assert_int_equal(fclose(f), 0);
+}
+
+static bool
+build(struct build *b, const char *text, const struct snapshot *before)
+{
+	const char *paths[] = { path };
+	struct load_options opt = { .paths = paths, .n_paths = 1 };
+
+	put_file(text);
+	return (build_run(b, &program, &opt, before, before == NULL ? 1 : before->generation + 1));
+}
+
+/* What must go well: the snapshot, which is the caller's. */
+static struct snapshot *
+build_fine(const char *text, const struct snapshot *before)
+{
+	struct snapshot *s;
+	struct build b;
+
+	if (!build(&b, text, before))
+		diag_print(b.diag, stderr);
+	assert_true(diag_is_ok(b.diag));
+	s = build_take(&b);
+	assert_non_null(s);
+	build_fini(&b);
+	return (s);
+}
+
+static bool
+says(struct diag *d, unsigned line, const char *part)
+{
+	for (size_t i = 0; i < diag_count(d); i++) {
+		const struct diag_item *it = diag_at(d, i);
+
+		if (it->mark.line == line && strstr(it->message, part) != NULL)
+			return (true);
+	}
+	return (false);
+}
+
+static const char one[] =
+    "version: 1\n"
+    "listeners: { web: { listen: 127.0.0.1:1 }, b: { listen: 127.0.0.1:2, body_limit: 1KiB } }\n"
+    "upstreams:\n"
+    "  u: { servers: [127.0.0.1:3] }\n"
+    "  v: { servers: [127.0.0.1:4] }\n"
+    "routes:\n"
+    "  - { prefix: /u, upstream: u }\n"
+    "  - { prefix: /v, split: { v: 1, u: 3 }, body_limit: 2KiB }\n"
+    "  - { path: /r, respond: { body: hi }, listeners: [b] }\n";
+
+/* The same to the program: order, spelling and defaults written out change nothing. */
+static const char same[] =
+    "version: 1\n"
+    "# a comment\n"
+    "upstreams:\n"
+    "  u: { balance: least_request, servers: [ { address: 127.0.0.1:3 } ] }\n"
+    "  v: { servers: [127.0.0.1:4], pool: { idle: 65 } }\n"
+    "listeners: { web: { listen: 127.0.0.1:1, timeout: { headers: 10s } },\n"
+    "  b: { body_limit: 1024B, listen: 127.0.0.1:2 } }\n"
+    "routes:\n"
+    "  - { prefix: /, split: { v: 1, u: 3 } }\n";
+
+static void
+test_parts_are_shared(void **state)
+{
+	struct snapshot *a = build_fine(one, NULL), *b = build_fine(same, a);
+	const struct gate *ga = a->root, *gb = b->root;
+
+	(void)state;
+	assert_int_equal(gb->n_upstreams, 2);
+	assert_ptr_equal(ga->upstreams[0], gb->upstreams[0]);
+	assert_ptr_not_equal(ga->upstreams[1], gb->upstreams[1]);
+	assert_int_equal(gb->upstreams[1]->pool.idle, 65);
+	assert_ptr_equal(ga->listeners[0], gb->listeners[0]);
+	assert_ptr_equal(ga->listeners[1], gb->listeners[1]);
+	/* What is shared outlives the generation that made it. */
+	snapshot_discard(&a);
+	assert_int_equal(gb->upstreams[0]->first_set->n, 1);
+	snapshot_discard(&b);
+}
+
+static const struct route *
+find(const struct gate *g, const char *where, unsigned listener)
+{
+	return (router_find(g->router, SLICE("h"), slice_str(where), METHOD_GET, SLICE("GET"),
+	    listener));
+}
+
+static void
+test_layers(void **state)
+{
+	struct snapshot *s = build_fine(one, NULL);
+	const struct gate *g = s->root;
+
+	(void)state;
+	assert_int_equal(find(g, "/u", 0)->body_limit, 16 << 20);
+	assert_int_equal(find(g, "/u/x", 1)->body_limit, 1 << 10);
+	assert_int_equal(find(g, "/v", 0)->body_limit, 2 << 10);
+	assert_int_equal(find(g, "/v", 1)->body_limit, 2 << 10);
+	assert_int_equal(find(g, "/u", 0)->index, find(g, "/u", 1)->index);
+	assert_null(find(g, "/r", 0));
+	assert_non_null(find(g, "/r", 1));
+	assert_int_equal(find(g, "/r", 1)->action, ROUTE_RESPOND);
+	assert_int_equal(find(g, "/v", 0)->split[1].upto, 4);
+	/* Routes that name no listener do not answer where no listener is left. */
+	assert_null(find(g, "/u", GATE_LISTENER_GONE));
+	snapshot_discard(&s);
+}
+
+static void
+test_all_mistakes_at_once(void **state)
+{
+	struct build b;
+
+	(void)state;
+	assert_false(build(&b,
+	    "version: 1\n"
+	    "listeners:\n"
+	    "  web: { listen: 127.0.0.1:1 }\n"
+	    "  two: { listen: 127.0.0.1:1 }\n"
+	    "upstreams:\n"
+	    "  users: { servers: [127.0.0.1:3, 127.0.0.1:3] }\n"
+	    "routes:\n"
+	    "  - { prefix: /u, upstream: usres }\n"
+	    "  - { path: /x, upstream: users, listeners: [wbe] }\n"
+	    "  - { path: /a, redirect: { to: elsewhere } }\n"
+	    "  - { path: /b, respond: { status: 204, body: x } }\n"
+	    "  - { path: /c, respond: { file: no-such-file } }\n"
+	    "  - { name: d, path: /d, split: { users: 1, nobody: 1 } }\n"
+	    "  - { name: d, path: /%00, upstream: users, upsteam: users }\n", NULL));
+	assert_true(says(b.diag, 4, "listens on 127.0.0.1:1"));
+	assert_true(says(b.diag, 6, "stands twice"));
+	assert_true(says(b.diag, 8, "no upstream \"usres\""));
+	assert_true(says(b.diag, 9, "no listener \"wbe\""));
+	assert_true(says(b.diag, 10, "a path or a URL"));
+	assert_true(says(b.diag, 11, "has no body"));
+	assert_true(says(b.diag, 12, "cannot read"));
+	assert_true(says(b.diag, 13, "no upstream \"nobody\""));
+	assert_true(says(b.diag, 14, "a second route \"d\""));
+	assert_true(says(b.diag, 14, "no path that a request can have"));
+	assert_true(says(b.diag, 14, "unknown key \"upsteam\""));
+	assert_int_equal(diag_errors(b.diag), 11);
+	build_fini(&b);
+}
+
+static void
+test_unused_and_ties(void **state)
+{
+	struct build b;
+
+	(void)state;
+	assert_false(build(&b,
+	    "version: 1\n"
+	    "listeners: { web: { listen: 127.0.0.1:1 } }\n"
+	    "upstreams:\n"
+	    "  u: { servers: [127.0.0.1:3] }\n"
+	    "  spare: { servers: [127.0.0.1:3] }\n"
+	    "routes:\n"
+	    "  - { name: a, prefix: /u/, upstream: u }\n"
+	    "  - { name: b, prefix: /u, upstream: u }\n"
+	    "  - { prefix: /u, methods: [GET], upstream: u }\n", NULL));
+	assert_true(says(b.diag, 8, "\"a\""));
+	build_fini(&b);
+
+	assert_false(build(&b,
+	    "version: 1\n"
+	    "listeners: { web: { listen: 127.0.0.1:1 } }\n"
+	    "upstreams:\n"
+	    "  u: { servers: [127.0.0.1:3] }\n"
+	    "  spare: { servers: [127.0.0.1:3] }\n"
+	    "routes:\n"
+	    "  - { name: a, prefix: /u/, upstream: u }\n", NULL));
+	assert_true(says(b.diag, 5, "\"spare\" is never used"));
+	assert_int_equal(diag_errors(b.diag), 1);
+	build_fini(&b);
+}
+
+/* Each allocation fails in turn: the build says so, and what it had made is gone (the sanitizer
+   looks). The last round is the first without a failure. */
+static void
+test_every_allocation_fails(void **state)
+{
+	struct snapshot *before = build_fine(one, NULL), *s;
+	struct build b;
+	bool ok = false;
+	uint64_t n;
+
+	(void)state;
+	for (n = 1; !ok; n++) {
+		const char *paths[] = { path };
+		struct load_options opt = { .paths = paths, .n_paths = 1 };
+
+		put_file(same);
+		mem_fail_at(n);
+		ok = build_run(&b, &program, &opt, before, 2);
+		if (ok) {
+			s = build_take(&b);
+			ok = s != NULL;
+			snapshot_discard(&s);
+		}
+		mem_fail_off();
+		assert_int_equal(ok, !mem_fail_hit());
+		if (!ok && b.diag != NULL && b.snap == NULL)
+			assert_true(b.no_memory);
+		build_fini(&b);
+	}
+	assert_true(n > 8);	/* arenas ask seldom */
+	snapshot_discard(&before);
+}
+
+static int
+setup(void **state)
+{
+	int fd = mkstemp(path);
+
+	(void)state;
+	proxy_program = &gateway_proxy;
+	build_register_filters();
+	return (fd < 0 ? -1 : close(fd));
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	return (unlink(path));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parts_are_shared),
+		cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_all_mistakes_at_once),
+		cmocka_unit_test(test_unused_and_ties),
+		cmocka_unit_test(test_every_allocation_fails),
+	};
+
+	return (cmocka_run_group_tests(tests, setup, teardown));
+}
