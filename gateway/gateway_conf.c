@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "engine/proxy/access_log_conf.h"
 #include "engine/proxy/listener_conf.h"
 #include "engine/proxy/route_conf.h"
 #include "engine/upstream/upstream_conf.h"
@@ -16,6 +17,7 @@ struct gateway_conf {
 	const struct route_defaults_conf	*defaults;
 	struct schema_list			 routes;
 	const struct app_limits_conf		*limits;
+	const struct proxy_log_conf		*log;
 	uint64_t				 workers;
 };
 
@@ -36,6 +38,8 @@ static const struct schema_row rows[] = {
 	    .help = "which request goes where"),
 	SCHEMA_ROW("limits", OBJECT, struct gateway_conf, limits, .sub = &app_limits_schema,
 	    .flags = SCHEMA_ALWAYS, .help = "of the process"),
+	SCHEMA_ROW("log", OBJECT, struct gateway_conf, log, .sub = &proxy_log_schema,
+	    .flags = SCHEMA_ALWAYS, .help = "what is written about requests and about the process"),
 	SCHEMA_ROW("workers", INT, struct gateway_conf, workers, .def = "auto", .min = 1,
 	    .max = WORKER_MAX - 2, .flags = SCHEMA_CAN_AUTO,
 	    .help = "event loops, one thread each; auto: as many as CPUs that we may use"),
@@ -54,6 +58,7 @@ gateway_view(const struct schema_obj *root, struct app_view *v)
 		.routes = &c->routes,
 		.defaults = c->defaults,
 		.limits = c->limits,
+		.log = c->log,
 		.workers = c->workers,
 	};
 }

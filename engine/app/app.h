@@ -34,6 +34,7 @@ struct app_view {
 	const struct schema_list		*routes;
 	const struct route_defaults_conf	*defaults;	/* NULL: none */
 	const struct app_limits_conf		*limits;
+	const struct proxy_log_conf		*log;
 	uint64_t				 workers;	/* SCALAR_AUTO */
 };
 

@@ -6,6 +6,7 @@
 #include "engine/app/app_impl.h"
 #include "engine/base/check.h"
 #include "engine/base/log.h"
+#include "engine/proxy/access_log.h"
 #include "engine/proxy/proxy_limits.h"
 #include "engine/stats/stats.h"
 
@@ -39,23 +40,49 @@ warn_of_workers(struct app *app, const struct build *b)
 		    (unsigned long long)n, app->n_workers);
 }
 
+bool
+app_prepare(struct app *app, struct build *b)
+{
+	const struct access_log_plan *log = b->gate->log;
+	struct err *err;
+
+	if (!sockets_prepare(app->sockets, b->gate, b->snap->arena, b->diag))
+		return (false);
+	err = log == NULL ? NULL : access_log_prepare(b->snap->arena, log);
+	if (err == NULL)
+		return (true);
+	diag_error(b->diag, log->mark, "%s", err->what);
+	sockets_abort(app->sockets);
+	return (false);
+}
+
+void
+app_commit(struct app *app, const struct gate *gate)
+{
+	sockets_commit(app->sockets);
+	access_log_commit();
+	if (gate->log != NULL)
+		log_set_level((enum log_level)gate->log->level);
+	proxy_limits_set(gate->max_connections);
+}
+
 static bool
 publish(struct app *app, struct build *b)
 {
 	struct snapshot *s, *before = app->current;
 
-	if (!sockets_prepare(app->sockets, b->gate, b->snap->arena, b->diag))
+	if (!app_prepare(app, b))
 		return (false);
 	s = build_take(b);
 	if (s == NULL || !snapshot_publish(s, app->workers_v, app->n_workers, &app->main,
 	    proxy_apply, proxy_retired)) {
 		sockets_abort(app->sockets);
+		access_log_abort();
 		snapshot_discard(&s);
 		b->no_memory = true;
 		return (false);
 	}
-	sockets_commit(app->sockets);
-	proxy_limits_set(b->gate->max_connections);
+	app_commit(app, b->gate);
 	app->current = s;
 	app->generation = s->generation;
 	snapshot_discard(&before);
@@ -102,6 +129,7 @@ app_reload(struct app *app)
 void
 app_reopen_logs(struct app *app)
 {
-	/* The error log is standard error, which never moves; the access log brings its own. */
+	/* The error log is standard error, which never moves. */
 	(void)app;
+	access_log_reopen();
 }

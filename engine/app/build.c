@@ -7,6 +7,7 @@
 #include "engine/app/build_impl.h"
 #include "engine/base/check.h"
 #include "engine/mem/alloc.h"
+#include "engine/proxy/access_log_conf.h"
 #include "engine/proxy/proxy_limits.h"
 #include "engine/proxy/registry.h"
 
@@ -86,6 +87,8 @@ build_all(struct build *b, const struct load_options *opt)
 	build_upstreams(b, &names);
 	build_listeners(b, &names);
 	build_routes(b, &names);
+	if (b->view.log != NULL)
+		b->gate->log = access_log_plan_build(b->snap->arena, b->diag, b->view.log);
 	if (!diag_is_ok(b->diag))
 		return;
 	build_check_used(b, &names);

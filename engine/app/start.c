@@ -11,7 +11,7 @@
 #include "engine/base/log.h"
 #include "engine/loop/sig.h"
 #include "engine/mem/alloc.h"
-#include "engine/proxy/proxy_limits.h"
+#include "engine/proxy/access_log.h"
 #include "engine/stats/stats.h"
 #include "engine/upstream/upstream.h"
 
@@ -24,7 +24,9 @@
 enum {
 	/* Pages of 16 KiB that a worker may use: 1 GiB; beyond it reading stops. */
 	WORKER_PAGES = 65536,
-	MAIN_PAGES = 1024
+	MAIN_PAGES = 1024,
+	/* What the reader of the access log has at the end. */
+	LOG_END_MS = 2000
 };
 
 static int
@@ -193,8 +195,7 @@ publish_first(struct app *app, struct build *b)
 	if (app->current == NULL || !snapshot_publish(app->current, app->workers_v,
 	    app->n_workers, &app->main, proxy_apply, proxy_retired))
 		return (cannot_start(app, err_memory()));
-	sockets_commit(app->sockets);
-	proxy_limits_set(gate->max_connections);
+	app_commit(app, gate);
 	app->generation = 1;
 	app_tell_config(app, true);
 	log_info("%s %s: %u workers, %u listeners, %u routes, %u upstreams", app->prog->name,
@@ -211,7 +212,7 @@ start_all(struct app *app, struct build *b)
 
 	if (rc != APP_OK)
 		return (rc);
-	if (!sockets_prepare(app->sockets, b->gate, b->snap->arena, b->diag)) {
+	if (!app_prepare(app, b)) {
 		diag_print(b->diag, stderr);
 		return (APP_CANNOT_START);
 	}
@@ -237,6 +238,7 @@ start_run(struct app *app)
 		return (cannot_start(app, err));
 	app->stats = stats_new();
 	app->main.stats = stats_shard_new(app->stats);
+	access_log_init(stats_shard_new(app->stats));
 	rc = start_all(app, &b);
 	build_fini(&b);
 	if (rc == APP_OK) {
@@ -244,6 +246,8 @@ start_run(struct app *app)
 		timer_clear(&app->drain_end);
 	}
 	stop_workers(app);
+	if (!access_log_stop(LOG_END_MS))
+		log_warn("the access log is not read: its end is lost");
 	snapshot_discard(&app->current);
 	if (app->sockets != NULL)
 		sockets_free(&app->sockets);

@@ -19,7 +19,8 @@
 #include "engine/worker/snapshot.h"
 #include "engine/worker/worker.h"
 
-struct access_log_conf;
+struct access_log;
+struct access_log_plan;
 struct filter_ops;
 struct proxy_stats;
 struct route;
@@ -64,6 +65,7 @@ struct gate {
 	struct listener		**listeners;
 	unsigned		 n_listeners;
 	const struct router	*router;
+	const struct access_log_plan *log;
 	const struct route	*routes;
 	unsigned		 n_routes;
 	struct upstream		**upstreams;	/* in the order of the file */

@@ -3,6 +3,10 @@ noinst_LIBRARIES += libengine_proxy.a
 libengine_proxy_a_SOURCES = \
 	engine/proxy/access_log.c \
 	engine/proxy/access_log.h \
+	engine/proxy/access_log_conf.c \
+	engine/proxy/access_log_conf.h \
+	engine/proxy/access_log_ring.h \
+	engine/proxy/access_log_writer.c \
 	engine/proxy/chain.c \
 	engine/proxy/chain.h \
 	engine/proxy/down_conn.c \

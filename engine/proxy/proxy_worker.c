@@ -8,6 +8,7 @@
 #include "engine/mem/alloc.h"
 #include "engine/proxy/down_conn.h"
 #include "engine/proxy/exchange.h"
+#include "engine/proxy/access_log.h"
 #include "engine/proxy/gate.h"
 #include "engine/proxy/proxy_stats.h"
 #include "engine/proxy/registry.h"
@@ -34,10 +35,11 @@ proxy_worker_enter(struct worker *w)
 	w->slot[WORKER_SLOT_PROXY] = pl;
 	pl->n_filters = proxy_program->n_filters;
 	pl->filter_state = mem_try_calloc(pl->n_filters + 1, sizeof(void *));
-	err = pl->filter_state == NULL ? err_memory() :
-	    registry_worker_start(pl->filter_state, w);
-	if (err == NULL && (err = proxy_stats_enter(w, &pl->stats)) != NULL)
-		registry_worker_stop(pl->filter_state);
+	pl->log = access_log_new(w->stats);
+	err = pl->filter_state == NULL || pl->log == NULL ? err_memory() :
+	    proxy_stats_enter(w, &pl->stats);
+	if (err == NULL && (err = registry_worker_start(pl->filter_state, w)) != NULL)
+		proxy_stats_leave(&pl->stats);
 	if (err != NULL) {
 		xfree(pl->filter_state);
 		w->slot[WORKER_SLOT_PROXY] = NULL;
@@ -218,6 +220,7 @@ proxy_apply(struct worker *w, struct snapshot *old, struct snapshot *now)
 	struct proxy_socket *ps;
 
 	(void)old;
+	access_log_use(pl->log, gate->log);
 	if (w->draining)
 		return;
 	LIST_FOREACH(ps, &pl->sockets, struct proxy_socket, link)

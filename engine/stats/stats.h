@@ -39,7 +39,7 @@ enum stats_scale {
 enum {
 	STATS_LABELS_MAX = 5,
 	STATS_VALUE_BYTES = 256,	/* a label's value is cut there */
-	STATS_SHARDS_MAX = 257		/* WORKER_MAX, and the main thread's */
+	STATS_SHARDS_MAX = 260		/* WORKER_MAX, the main thread's, the log writer's */
 };
 
 /* A row of stats.def. */
