@@ -79,8 +79,8 @@ int	start_run(struct app *);
 /* app_reload.c: builds and publishes another generation. False: nothing has changed. */
 bool	app_reload(struct app *);
 
-/* Everything beside the snapshot that a generation needs and that can fail: sockets, the access log.
-   False: b->diag says what, and nothing is held. Then commit, when it is published. */
+/* Everything beside the snapshot that a generation needs and that can fail: sockets, the access
+   log. False: b->diag says what, and nothing is held. Then commit, when it is published. */
 bool	app_prepare(struct app *, struct build *);
 void	app_commit(struct app *, const struct gate *);
 /* Metrics of the configuration: a generation was loaded, or one was refused. */

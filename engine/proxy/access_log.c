@@ -349,7 +349,8 @@ text_of(const struct facts *f, enum access_log_field field)
 }
 
 static void
-put_field(struct access_log *log, struct text *t, const struct facts *f, enum access_log_field field)
+put_field(struct access_log *log, struct text *t, const struct facts *f,
+    enum access_log_field field)
 {
 	switch (field) {
 	case ACCESS_LOG_TIME:

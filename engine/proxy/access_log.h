@@ -67,7 +67,7 @@ struct access_log_plan {
 	uint8_t		 level;			/* enum log_level, of the error log */
 	uint8_t		 n_fields;
 	uint8_t		 fields[ACCESS_LOG_FIELD__MAX];	/* JSON: in this order */
-	const char	*path;			/* FILE: absolute, or relative to where we started */
+	const char	*path;			/* FILE: as open(2) takes it */
 	struct mark	 mark;
 };
 
@@ -76,8 +76,8 @@ void	access_log_plan_default(struct access_log_plan *);
 
 /* ---- worker thread ---- */
 
-/* This worker's end, off at first; its drops are counted in the shard. NULL: no memory. It lives
-   until access_log_stop(). */
+/* This worker's end, off at first; its drops are counted in the shard. NULL: no memory. It
+   lives until access_log_stop(). */
 struct access_log *access_log_new(struct stats_shard *);
 /* With each generation; NULL: off. The plan outlives its use. */
 void	access_log_use(struct access_log *, const struct access_log_plan *);
