@@ -2,7 +2,7 @@
 #include "config.h"
 
 #include "engine/base/check.h"
-#include "engine/proxy/chain.h"
+#include "engine/proxy/chain_int.h"
 #include "engine/proxy/exchange.h"
 #include "engine/proxy/gate.h"
 
@@ -92,16 +92,25 @@ chain_build(struct arena *arena, const struct chain_item *items, unsigned n)
 
 /* ---- waiting ---- */
 
-/* The service is done. Only marks: the filter runs when the exchange does. */
 static void
-on_wake(struct pending *p, struct err *err)
+wake(struct chain_run *run, const struct chain_wait *wait)
+{
+	if (wait->pump != NULL)
+		loop_defer(run->ex->worker->loop, wait->pump);
+	else
+		exchange_wake(run->ex);
+}
+
+/* The service is done. Only marks: the filter runs when its exchange, or its body, does. */
+static void
+on_done(struct pending *p, struct err *err)
 {
 	struct filter_call *fc;
 
 	CAST_OBJ(fc, p->waiter, FILTER_CALL_MAGIC);
 	fc->pending_err = err;
-	if (fc->ex->chain.waiter == fc)
-		exchange_wake(fc->ex);
+	if (fc->wait != NULL)
+		wake(&fc->ex->chain, fc->wait);
 	else
 		fc->done_unseen = true;
 }
@@ -109,41 +118,52 @@ on_wake(struct pending *p, struct err *err)
 static void
 on_timeout(void *arg)
 {
-	struct chain_run *run = arg;
-	struct filter_call *fc = run->waiter;
+	struct chain_wait *wait = arg;
+	struct filter_call *fc = wait->fc;
 
 	CHECK_OBJ(fc, FILTER_CALL_MAGIC);
 	if (!pending_is_armed(&fc->pending))
 		return;		/* done already, its wake is on the way */
 	pending_cancel(&fc->pending);
 	fc->timed_out = true;
-	exchange_wake(fc->ex);
+	wake(&fc->ex->chain, wait);
 }
 
 static void
-wait_begin(struct chain_run *run, struct filter_call *fc)
+wait_begin(struct chain_wait *wait, struct filter_call *fc)
 {
-	run->waiter = fc;
+	wait->fc = fc;
+	fc->wait = wait;
 	if (fc->ops->timeout_ms == 0)
 		return;
-	timer_init(&run->timer, on_timeout, run);
-	timer_set(fc->worker->loop, &run->timer,
+	timer_init(&wait->timer, on_timeout, wait);
+	timer_set(fc->worker->loop, &wait->timer,
 	    loop_now_ms(fc->worker->loop) + fc->ops->timeout_ms);
 }
 
-static void
-wait_end(struct chain_run *run)
+void
+chain_wait_end(struct chain_run *run, struct chain_wait *wait)
 {
-	if (run->waiter->ops->timeout_ms != 0)
-		timer_clear(&run->timer);
-	run->waiter = NULL;
+	if (wait->fc->ops->timeout_ms != 0)
+		timer_clear(&wait->timer);
+	wait->fc->wait = NULL;
+	wait->fc = NULL;
+	/* A filter has one operation: its other phases stood behind this one. */
+	if (run->body[CHAIN_REQ] == NULL && run->body[CHAIN_RESP] == NULL)
+		return;
+	if (wait->pump != NULL)
+		exchange_wake(run->ex);
+	for (unsigned i = 0; i < CHAIN_DIRS; i++) {
+		if (run->body[i] != NULL)
+			chain_body_kick(run->body[i]);
+	}
 }
 
 /* ---- running ---- */
 
-/* A call is filled when its filter first runs, so that a request pays for those only. */
-static struct filter_call *
-call_of(struct chain_run *run, const struct chain_link *l)
+/* Filled when its filter first runs, so that a request pays for those only. */
+struct filter_call *
+chain_call(struct chain_run *run, const struct chain_link *l)
 {
 	struct filter_call *fc = &run->calls[l->call];
 	struct exchange *ex;
@@ -159,7 +179,7 @@ call_of(struct chain_run *run, const struct chain_link *l)
 	fc->worker_state = proxy_of(ex->worker)->filter_state[l->filter];
 	fc->ex = ex;
 	fc->arena = &ex->arena;
-	pending_init(&fc->pending, on_wake, fc);
+	pending_init(&fc->pending, on_done, fc);
 	return (fc);
 }
 
@@ -178,7 +198,7 @@ chain_begin(struct chain_run *run, const struct chain *chain, struct exchange *e
 }
 
 static enum filter_verdict
-activate(struct filter_call *fc, enum chain_phase phase, void *what)
+call_filter(struct filter_call *fc, enum chain_phase phase, void *what)
 {
 	switch (phase) {
 	case CHAIN_REQ_HEADERS:
@@ -205,12 +225,11 @@ fault(struct chain_run *run, struct filter_call *fc, enum reason otherwise)
 	return (FILTER_FAULT);
 }
 
-/* What the runner does about a verdict: FILTER_NEXT, and the ones that leave the loop. */
+/* What becomes of the verdict. *again_r: it waits for what is done already. */
 static enum filter_verdict
-settle(struct chain_run *run, struct filter_call *fc, enum filter_verdict verdict, bool *again_r)
+settle(struct chain_run *run, struct filter_call *fc, enum filter_verdict verdict,
+    struct chain_wait *wait, bool *again_r)
 {
-	enum reason otherwise = fc->timed_out ? REASON_FILTER_TIMEOUT : REASON_INTERNAL_ERROR;
-
 	*again_r = false;
 	switch (verdict) {
 	case FILTER_NEXT:
@@ -219,23 +238,23 @@ settle(struct chain_run *run, struct filter_call *fc, enum filter_verdict verdic
 		if (fc->timed_out)
 			return (fault(run, fc, REASON_FILTER_TIMEOUT));
 		if (pending_is_armed(&fc->pending)) {
-			wait_begin(run, fc);
+			wait_begin(wait, fc);
 			return (FILTER_WAIT);
 		}
-		/* It was done before the service's call returned: no need to wait. */
-		if (!surprise(!fc->done_unseen)) {
-			*again_r = true;
-			return (FILTER_WAIT);
-		}
-		return (fault(run, fc, REASON_INTERNAL_ERROR));
+		/* It was done before the service's call returned. */
+		*again_r = fc->done_unseen;
+		if (surprise(!fc->done_unseen))
+			return (fault(run, fc, REASON_INTERNAL_ERROR));
+		return (FILTER_WAIT);
 	case FILTER_REPLY:
 		if (run->replied)
 			return (FILTER_REPLY);
-		/* No memory for it, or never made. */
+		/* No memory for it, too late, or never made. */
 		(void)surprise(run->reason == REASON_NONE);
 		return (fault(run, fc, REASON_INTERNAL_ERROR));
 	case FILTER_FAULT:
-		return (fault(run, fc, otherwise));
+		return (fault(run, fc, fc->timed_out ? REASON_FILTER_TIMEOUT :
+		    REASON_INTERNAL_ERROR));
 	}
 	never("filter_verdict");
 }
@@ -243,28 +262,47 @@ settle(struct chain_run *run, struct filter_call *fc, enum filter_verdict verdic
 /* One filter, until it has said something that is not "done already". */
 static enum filter_verdict
 run_filter(struct chain_run *run, struct filter_call *fc, enum chain_phase phase, void *what,
-    bool resumed)
+    struct chain_wait *wait, bool resumed)
 {
 	enum filter_verdict verdict;
 	bool again;
 
+	if (!resumed) {
+		fc->timed_out = false;
+		if (!fc->done_unseen)
+			fc->pending_err = NULL;
+	}
 	do {
 		if (resumed && ++run->activations > CHAIN_ACTIVATIONS_MAX) {
 			(void)surprise(run->activations > CHAIN_ACTIVATIONS_MAX);
 			return (fault(run, fc, REASON_INTERNAL_ERROR));
 		}
 		fc->woken = resumed;
-		if (!resumed) {
-			fc->timed_out = false;
-			fc->pending_err = NULL;
-		}
-		fc->done_unseen = fc->done_unseen && !resumed;
+		if (resumed)
+			fc->done_unseen = false;
 		run->replied = false;
 		run->reason = REASON_NONE;
-		verdict = settle(run, fc, activate(fc, phase, what), &again);
+		verdict = settle(run, fc, call_filter(fc, phase, what), wait, &again);
 		resumed = true;
 	} while (again);
 	return (verdict);
+}
+
+enum filter_verdict
+chain_activate(struct chain_run *run, const struct chain_link *l, enum chain_phase phase,
+    void *what, struct chain_wait *wait)
+{
+	struct filter_call *fc = chain_call(run, l);
+	bool resumed = false;
+
+	if (fc->wait != NULL) {
+		/* Woken for something else, or it waits in another phase. */
+		if (fc->wait != wait || pending_is_armed(&fc->pending))
+			return (FILTER_WAIT);
+		chain_wait_end(run, wait);
+		resumed = true;
+	}
+	return (fc->failed ? FILTER_NEXT : run_filter(run, fc, phase, what, wait, resumed));
 }
 
 static enum filter_verdict
@@ -278,17 +316,9 @@ run_phase(struct chain_run *run, enum chain_phase phase, void *what)
 		run->cursor = 0;
 	}
 	while (run->cursor < n) {
-		struct filter_call *fc = call_of(run, &v[run->cursor]);
-		enum filter_verdict verdict = FILTER_NEXT;
-		bool resumed = run->waiter == fc;
+		enum filter_verdict verdict =
+		    chain_activate(run, &v[run->cursor], phase, what, &run->wait);
 
-		if (resumed) {
-			if (pending_is_armed(&fc->pending))
-				return (FILTER_WAIT);	/* woken for something else */
-			wait_end(run);
-		}
-		if (!fc->failed)
-			verdict = run_filter(run, fc, phase, what, resumed);
 		if (verdict == FILTER_WAIT)
 			return (FILTER_WAIT);
 		run->cursor++;
@@ -301,13 +331,27 @@ run_phase(struct chain_run *run, enum chain_phase phase, void *what)
 enum filter_verdict
 chain_req_headers(struct chain_run *run, struct msg_req *req)
 {
-	return (run->chain == NULL ? FILTER_NEXT : run_phase(run, CHAIN_REQ_HEADERS, req));
+	enum filter_verdict verdict;
+
+	if (run->chain == NULL)
+		return (FILTER_NEXT);
+	verdict = run_phase(run, CHAIN_REQ_HEADERS, req);
+	if (verdict == FILTER_NEXT && unlikely(run->watch[CHAIN_REQ]))
+		return (chain_body_start(run, CHAIN_REQ));
+	return (verdict);
 }
 
 enum filter_verdict
 chain_resp_headers(struct chain_run *run, struct msg_resp *resp)
 {
-	return (run->chain == NULL ? FILTER_NEXT : run_phase(run, CHAIN_RESP_HEADERS, resp));
+	enum filter_verdict verdict;
+
+	if (run->chain == NULL)
+		return (FILTER_NEXT);
+	verdict = run_phase(run, CHAIN_RESP_HEADERS, resp);
+	if (verdict == FILTER_NEXT && unlikely(run->watch[CHAIN_RESP]))
+		return (chain_body_start(run, CHAIN_RESP));
+	return (verdict);
 }
 
 void
@@ -316,26 +360,41 @@ chain_log(struct chain_run *run, const struct facts *facts)
 	if (run->chain == NULL)
 		return;
 	for (unsigned i = 0; i < run->chain->phase[CHAIN_LOG].n; i++) {
-		struct filter_call *fc = call_of(run, &run->chain->phase[CHAIN_LOG].v[i]);
+		struct filter_call *fc = chain_call(run, &run->chain->phase[CHAIN_LOG].v[i]);
 
 		fc->ops->on_log(fc, facts);
 	}
 }
 
 void
+chain_forget_response(struct chain_run *run)
+{
+	if (!run->watch[CHAIN_RESP])
+		return;
+	chain_body_drop(&run->body[CHAIN_RESP]);
+	run->watch[CHAIN_RESP] = run->whole[CHAIN_RESP] = false;
+	for (unsigned i = 0; i < run->chain->n_calls; i++)
+		run->calls[i].watch_resp = false;
+}
+
+void
 chain_end(struct chain_run *run)
 {
-	struct filter_call *waiter = run->waiter;
-
 	if (run->chain == NULL)
 		return;
 	run->phase = CHAIN__MAX;
-	if (waiter != NULL)
-		wait_end(run);
 	for (unsigned i = 0; i < run->chain->n_calls; i++) {
-		if (run->calls[i].magic != 0)
-			pending_cancel(&run->calls[i].pending);
+		struct filter_call *fc = &run->calls[i];
+		bool waits = fc->magic != 0 && fc->wait != NULL;
+
+		if (fc->magic != 0)
+			pending_cancel(&fc->pending);
+		if (waits)
+			chain_wait_end(run, fc->wait);
+		if (waits && fc->ops->on_gone != NULL)
+			fc->ops->on_gone(fc);
 	}
-	if (waiter != NULL && waiter->ops->on_gone != NULL)
-		waiter->ops->on_gone(waiter);
+	run->watch[CHAIN_REQ] = false;
+	chain_body_drop(&run->body[CHAIN_REQ]);
+	chain_forget_response(run);
 }

@@ -10,10 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/loop/loop.h"
 #include "engine/loop/timer.h"
 #include "engine/proxy/filter.h"
 
+struct chain_body;
 struct exchange;
+struct pipe;
 
 enum chain_phase {
 	CHAIN_REQ_HEADERS,
@@ -43,6 +46,19 @@ struct chain {
 	}			 phase[CHAIN__MAX];
 };
 
+enum chain_dir {
+	CHAIN_REQ,
+	CHAIN_RESP,
+	CHAIN_DIRS
+};
+
+/* One filter that waits: of the header phases, or of a body's. */
+struct chain_wait {
+	struct filter_call	*fc;		/* NULL: none does */
+	struct deferred		*pump;		/* of the body; NULL: the exchange is woken */
+	struct timer		 timer;
+};
+
 struct chain_run {			/* in the exchange */
 	const struct chain	*chain;
 	struct filter_call	*calls;
@@ -51,11 +67,11 @@ struct chain_run {			/* in the exchange */
 	uint16_t		 activations;
 	uint8_t			 phase;		/* enum chain_phase; CHAIN__MAX: none */
 	bool			 replied;	/* filter_reply() was called in this activation */
-	bool			 watch_req;	/* some filter watches the request's body */
-	bool			 watch_resp;
+	bool			 watch[CHAIN_DIRS];	/* some filter watches this body */
+	bool			 whole[CHAIN_DIRS];	/* and wants it whole */
 	enum reason		 reason;	/* with FILTER_FAULT; else REASON_NONE */
-	struct filter_call	*waiter;	/* the filter that waits; NULL: none does */
-	struct timer		 timer;		/* of the waiter */
+	struct chain_wait	 wait;		/* of the header phases */
+	struct chain_body	*body[CHAIN_DIRS]; /* on its way; NULL: not watched */
 };
 
 /* One merged filter of a route, in the program's order; conf NULL: not in this route. */
@@ -85,6 +101,25 @@ bool			chain_begin(struct chain_run *, const struct chain *, struct exchange *);
 enum filter_verdict	chain_req_headers(struct chain_run *, struct msg_req *);
 enum filter_verdict	chain_resp_headers(struct chain_run *, struct msg_resp *);
 void			chain_log(struct chain_run *, const struct facts *);
+/*
+ * Bodies. A watched body goes through a second pipe: `in` is filled by its source as ever, the
+ * filters are run over what it holds, by a deferred call, and what they let pass goes on in a pipe
+ * of the chain's. These say which pipe the sender shall read; without a watcher it is `in`. Known
+ * once the header phase is through. With BODY_WHOLE that phase lasts until the body is complete.
+ */
+struct pipe		*chain_body_pipe(struct chain_body *);
+
+static inline struct pipe *
+chain_pipe(const struct chain_run *run, enum chain_dir dir, struct pipe *in)
+{
+	return (run->body[dir] == NULL ? in : chain_body_pipe(run->body[dir]));
+}
+
+/* Are bytes, or a filter, between `in` and the reader of the response? */
+bool			chain_resp_busy(const struct chain_run *);
+/* The response that was begun is replaced by another: forgets what was watched of it. */
+void			chain_forget_response(struct chain_run *);
+
 /*
  * What was waited for is given up, at the end or because a fault came from elsewhere: cancels,
  * calls on_gone of the waiter. The response phase may still run on the answer that tells the fault,

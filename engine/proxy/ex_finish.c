@@ -39,6 +39,7 @@ static void
 tell(struct exchange *ex)
 {
 	struct proxy_local *pl = proxy_of(ex->worker);
+	const struct pipe *out = chain_pipe(&ex->chain, CHAIN_RESP, &ex->resp_body);
 	uint64_t now = loop_now_us(ex->worker->loop);
 	struct facts f = {
 		.wall_us = loop_wall_us(ex->worker->loop) - (now - ex->t.begin),
@@ -53,7 +54,7 @@ tell(struct exchange *ex)
 		.reason = ex->reason,
 		.attempts = ex->attempts,
 		.bytes_in = ex->bytes_in + ex->req.m.head_bytes,
-		.bytes_out = ex->resp_body.total - ex->resp_body.queued,
+		.bytes_out = out->total - out->queued,
 	};
 
 	if (f.status == 0 && ex->reason == REASON_CLIENT_CLOSED)

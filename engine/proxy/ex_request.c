@@ -80,6 +80,8 @@ ex_step_req_filters(struct exchange *ex)
 			return (ex_fault(ex, REASON_BODY_TOO_LARGE));
 		return (ex_go(ex, EX_ACT));
 	case FILTER_WAIT:
+		/* What it waits for has a limit of its own; the whole request's runs too. */
+		ex_deadline(ex, 0, REASON_TOTAL_TIMEOUT);
 		return (STEP_WAIT);
 	case FILTER_REPLY:
 		ex->local = true;

@@ -9,30 +9,6 @@
 
 /* Steps of the response's half. */
 
-enum step_rc
-ex_step_resp_filters(struct exchange *ex)
-{
-	if (!ex->resp_forwarded) {
-		ex->resp_forwarded = true;
-		if (!ex_forward_response(ex))
-			return (ex_fault(ex, REASON_OVERLOADED));
-	}
-	switch (chain_resp_headers(&ex->chain, &ex->resp)) {
-	case FILTER_NEXT:
-		return (ex_go(ex, EX_REPLY));
-	case FILTER_WAIT:
-		return (STEP_WAIT);
-	case FILTER_REPLY:
-	case FILTER_FAULT:
-		/* A local answer that cannot pass its own filters is a fault that cannot be told.
-		   */
-		if (ex->local)
-			ex->reply_begun = true;
-		return (ex_fault(ex, ex->chain.reason));
-	}
-	never("filter_verdict");
-}
-
 static uint32_t
 idle_limit(const struct exchange *ex)
 {
@@ -45,10 +21,40 @@ idle_limit(const struct exchange *ex)
 }
 
 enum step_rc
+ex_step_resp_filters(struct exchange *ex)
+{
+	if (!ex->resp_forwarded) {
+		ex->resp_forwarded = true;
+		if (!ex_forward_response(ex))
+			return (ex_fault(ex, REASON_OVERLOADED));
+	}
+	switch (chain_resp_headers(&ex->chain, &ex->resp)) {
+	case FILTER_NEXT:
+		return (ex_go(ex, EX_REPLY));
+	case FILTER_WAIT:
+		/* For an operation, which has a time limit of its own, or for the whole body. */
+		ex_deadline(ex, idle_limit(ex), REASON_UPSTREAM_IDLE);
+		return (STEP_WAIT);
+	case FILTER_REPLY:
+		/* It takes the place of the upstream's; the filters that are left see it. */
+		ex_drop_upstream(ex, REASON_NONE);
+		return (ex_go(ex, EX_RESP_FILTERS));
+	case FILTER_FAULT:
+		/* A local answer that cannot pass its own filters is a fault that cannot be told.
+		   */
+		if (ex->local)
+			ex->reply_begun = true;
+		return (ex_fault(ex, ex->chain.reason));
+	}
+	never("filter_verdict");
+}
+
+enum step_rc
 ex_step_reply(struct exchange *ex)
 {
 	const struct codec_ops *ops = ex->stream->codec->ops;
-	struct pipe *body = ex->resp.m.body == MSG_BODY_NONE ? NULL : &ex->resp_body;
+	struct pipe *body = ex->resp.m.body == MSG_BODY_NONE ? NULL :
+	    chain_pipe(&ex->chain, CHAIN_RESP, &ex->resp_body);
 
 	if (ex->reply_begun) {
 		if (!ex->reply_sent)
@@ -74,7 +80,7 @@ bool
 ex_idle_moved(struct exchange *ex)
 {
 	uint64_t moved = ex->resp_body.total + ex->req_body.total - ex->req_body.queued;
-	bool waits_for_client = ex->resp_body.queued > 0 ||
+	bool waits_for_client = ex->resp_body.queued > 0 || chain_resp_busy(&ex->chain) ||
 	    (ex->step == EX_AWAIT && !ex->req_done && ex->req_body.queued == 0);
 	bool yes = moved != ex->moved_seen || waits_for_client;
 

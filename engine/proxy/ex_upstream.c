@@ -63,7 +63,7 @@ enum step_rc
 ex_step_send(struct exchange *ex)
 {
 	struct pipe *body = ex->req.m.body == MSG_BODY_NONE && ex->req.upgrade.len == 0 ? NULL :
-	    &ex->req_body;
+	    chain_pipe(&ex->chain, CHAIN_REQ, &ex->req_body);
 	uint64_t now = loop_now_us(ex->worker->loop);
 
 	if (!ex->opened) {
@@ -173,9 +173,11 @@ remember_tried(struct exchange *ex, const struct server *s)
 static bool
 try_again(struct exchange *ex, const struct up_fault *f)
 {
+	const struct pipe *body = chain_pipe(&ex->chain, CHAIN_REQ, &ex->req_body);
+
 	if (f->connect)
 		return (ex->n_tried < EX_CONNECT_TRIES && remember_tried(ex, f->server));
-	if (!f->replay || ex->replayed || ex->req_body.total != ex->req_body.queued)
+	if (!f->replay || ex->replayed || body->total != body->queued)
 		return (false);
 	ex->replayed = true;
 	return (true);

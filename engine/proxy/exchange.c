@@ -102,6 +102,7 @@ exchange_new(struct down_conn *dc, struct codec_stream *stream)
 void
 exchange_reset_response(struct exchange *ex)
 {
+	chain_forget_response(&ex->chain);
 	pipe_fini(&ex->resp_body);
 	pipe_init(&ex->resp_body, PIPE_LOW, PIPE_HIGH);
 	pipe_set_sink(&ex->resp_body, wake_client_writer, ex->down);
@@ -253,6 +254,16 @@ exchange_fault(struct exchange *ex, enum reason reason)
 	if (ex->step == EX_FINISH)
 		return;
 	(void)ex_fault(ex, reason);
+	ex_poke(ex);
+}
+
+void
+exchange_replied(struct exchange *ex)
+{
+	CHECK_OBJ(ex, EXCHANGE_MAGIC);
+	ex_drop_upstream(ex, REASON_NONE);
+	chain_end(&ex->chain);
+	ex->step = EX_RESP_FILTERS;
 	ex_poke(ex);
 }
 

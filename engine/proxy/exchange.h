@@ -120,6 +120,8 @@ void		 exchange_reset_response(struct exchange *);
 /* Bytes of the request's body; takes over the span. False: stop reading for now. */
 bool		 exchange_body(struct exchange *, struct span);
 void		 exchange_body_end(struct exchange *);
+/* A filter has made the response while a body passed it: what else was going on is dropped. */
+void		 exchange_replied(struct exchange *);
 /* The response has been written whole. The exchange may be gone afterwards. */
 void		 exchange_sent(struct exchange *);
 /* End it with this reason: answered if no byte of the response has left, cut otherwise. */

@@ -23,7 +23,9 @@ filter_reply(struct filter_call *fc, unsigned status, struct slice content_type,
 {
 	struct exchange *ex = ex_of(fc);
 
-	if (local_reply_make(ex, status, content_type, body))
+	if (ex->reply_begun)
+		ex->chain.reason = REASON_INTERNAL_ERROR;	/* too late for another */
+	else if (local_reply_make(ex, status, content_type, body))
 		ex->chain.replied = true;
 	else
 		ex->chain.reason = REASON_OVERLOADED;
@@ -33,6 +35,35 @@ struct msg_resp *
 filter_reply_head(struct filter_call *fc)
 {
 	return (&ex_of(fc)->resp);
+}
+
+static void
+watch(struct filter_call *fc, enum chain_dir dir, enum body_mode mode)
+{
+	struct chain_run *run = &ex_of(fc)->chain;
+
+	run->watch[dir] = true;
+	run->whole[dir] = run->whole[dir] || mode == BODY_WHOLE;
+}
+
+void
+filter_watch_req_body(struct filter_call *fc, enum body_mode mode)
+{
+	if (surprise(ex_of(fc)->chain.phase != CHAIN_REQ_HEADERS))
+		return;
+	must(fc->ops->on_req_body != NULL);
+	fc->watch_req = true;
+	watch(fc, CHAIN_REQ, mode);
+}
+
+void
+filter_watch_resp_body(struct filter_call *fc, enum body_mode mode)
+{
+	if (surprise(ex_of(fc)->chain.phase != CHAIN_RESP_HEADERS))
+		return;
+	must(fc->ops->on_resp_body != NULL);
+	fc->watch_resp = true;
+	watch(fc, CHAIN_RESP, mode);
 }
 
 void

@@ -64,6 +64,8 @@ struct filter_call {			/* lives in the exchange, one per filter in the chain */
 	/* the runner's: it faulted, and is left out of what follows; done while nobody waited */
 	bool			 failed:1;
 	bool			 done_unseen:1;
+	bool			 watch_req:1;
+	bool			 watch_resp:1;
 	const struct filter_ops	*ops;
 	const void		*conf;		/* typed, merged for this route, immutable */
 	void			*ctx;		/* ctx_size bytes, zeroed; until on_log */
@@ -75,20 +77,30 @@ struct filter_call {			/* lives in the exchange, one per filter in the chain */
 	struct pending		 pending;	/* the one operation that I may wait for */
 	/* why it failed; NULL: it did not. Lives in the exchange's arena, or for ever */
 	struct err		*pending_err;
+	struct chain_wait	*wait;		/* the runner's: where it waits, or NULL */
 };
 
-/* A piece of a body on its way past a watching filter. */
+/*
+ * A piece of a body on its way past a watching filter; what it holds when FILTER_NEXT is returned
+ * goes on. A filter may cut spans, leave some out (len 0, or a smaller n), or point v to spans of
+ * its own, in fc->arena, whose bytes lie there or are static (page NULL). It neither takes nor
+ * drops page references of spans that it passes on or leaves out; bytes that it holds back beyond
+ * its return it must reference (page_ref) or copy. `end`: nothing comes behind; called once with
+ * it, perhaps with no bytes.
+ */
 struct body_view {
 	struct span	*v;
 	unsigned	 n;
 	bool		 end;
 };
 
+/* If one filter of a direction wants it whole, all that watch it get it so. */
 enum body_mode {
-	BODY_STREAM,	/* every piece, as it passes */
+	BODY_STREAM,	/* every piece, as it passes; it is forwarded without a known length */
 	BODY_WHOLE	/* once, when all of it is here, up to the route's body limit */
 };
 
+struct chain_wait;
 struct facts;
 
 struct filter_ops {

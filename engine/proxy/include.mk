@@ -9,6 +9,8 @@ libengine_proxy_a_SOURCES = \
 	engine/proxy/access_log_writer.c \
 	engine/proxy/chain.c \
 	engine/proxy/chain.h \
+	engine/proxy/chain_body.c \
+	engine/proxy/chain_int.h \
 	engine/proxy/down_conn.c \
 	engine/proxy/down_conn.h \
 	engine/proxy/edit.c \

@@ -1,1 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
+# The whole engine in the simulated world: libsim.a stands in for the loop, sockets and names.
+RIG_LIBS = libengine_app.a libengine_proxy.a libengine_upstream.a libengine_worker.a \
+	libsim.a libengine_net.a libengine_h1.a libengine_http.a libengine_config.a \
+	libengine_stats.a libengine_mem.a libengine_base.a \
+	$(YAML_LIBS) $(JEMALLOC_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/loop/test_filters
+TESTS += tests/loop/test_filters
+tests_loop_test_filters_SOURCES = \
+	gateway/gateway.h \
+	gateway/gateway_conf.c \
+	tests/loop/rig.c \
+	tests/loop/rig.h \
+	tests/loop/test_filters.c
+tests_loop_test_filters_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_loop_test_filters_LDADD = $(RIG_LIBS)
