@@ -21,7 +21,9 @@ enum {
 	   that RST does not destroy the answer on its way (RFC 9112, 9.6). */
 	LINGER_MS = 2000,
 	LINGER_BYTES = 1024 * 1024,
-	AGE_JITTER_PERCENT = 10
+	AGE_JITTER_PERCENT = 10,
+	/* How long a connection that never carried a request may wait for one while we drain. */
+	DRAIN_FRESH_MS = 1000
 };
 
 static const struct conn_events down_conn_events;
@@ -157,7 +159,12 @@ down_conn_drain(struct down_conn *dc)
 		return;
 	dc->closing = true;
 	h1_close_after(&dc->h1);
-	if (dc->ex == NULL && dc->begin_us == 0)
+	if (dc->ex != NULL || dc->begin_us != 0)
+		return;
+	/* A client that has just come is about to ask, and did not choose to come so late. */
+	if (dc->n_requests == 0)
+		arm(dc, loop_now_ms(dc->worker->loop) + DRAIN_FRESH_MS);
+	else
 		start_close(dc);
 }
 

@@ -111,6 +111,16 @@ find_local(struct proxy_local *pl, struct slice name)
 	return (NULL);
 }
 
+static bool
+is_configured(const struct gate *gate, struct slice name)
+{
+	for (unsigned i = 0; i < gate->n_listeners; i++) {
+		if (slice_eq(gate->listeners[i]->name, name))
+			return (true);
+	}
+	return (false);
+}
+
 /* ---- sockets ---- */
 
 static struct proxy_socket *
@@ -121,6 +131,19 @@ find_socket(struct proxy_local *pl, const struct addr *addr, bool is_dual)
 	LIST_FOREACH(ps, &pl->sockets, struct proxy_socket, link) {
 		if (addr_eq(&ps->addr, addr) && ps->is_dual == is_dual)
 			return (ps);
+	}
+	return (NULL);
+}
+
+/* The local of a listener that has only got another name: same address, and the old name is gone. */
+static struct listener_local *
+find_renamed(struct proxy_local *pl, const struct gate *gate, const struct listener *l)
+{
+	for (unsigned i = 0; i < l->n_addrs; i++) {
+		struct proxy_socket *ps = find_socket(pl, &l->addrs[i], l->is_dual);
+
+		if (ps != NULL && !is_configured(gate, ps->local->listener->name))
+			return (ps->local);
 	}
 	return (NULL);
 }
@@ -229,6 +252,8 @@ proxy_apply(struct worker *w, struct snapshot *old, struct snapshot *now)
 		struct listener *l = gate->listeners[i];
 		struct listener_local *local = find_local(pl, l->name);
 
+		if (local == NULL)
+			local = find_renamed(pl, gate, l);
 		if (local == NULL)
 			local = new_local(w, l);
 		else
