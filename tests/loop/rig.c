@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -34,26 +35,64 @@ rig_worker(void)
 }
 
 static void
-build(const char *yaml)
+use_program(const struct proxy_program *program)
 {
-	struct app_program prog = { .magic = APP_PROGRAM_MAGIC, .name = "rig",
-		.schema = &gateway_schema, .view = gateway_view, .proxy = proxy_program };
-	struct worker *workers[] = { &rig.worker };
+	static bool registered;
+
+	proxy_program = program;
+	if (!registered)
+		build_register_filters();
+	registered = true;
+}
+
+static bool
+read_text(struct build *b, const char *yaml)
+{
+	static struct app_program prog = { .magic = APP_PROGRAM_MAGIC, .name = "rig",
+		.schema = &gateway_schema, .view = gateway_view };
 	char path[] = "/tmp/rig-XXXXXX";
 	const char *paths[] = { path };
 	struct load_options opt = { .paths = paths, .n_paths = 1 };
 	size_t n = strlen(yaml);
-	struct build b;
 	int fd = mkstemp(path);
+	bool ok;
 
+	prog.proxy = proxy_program;
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, yaml, n), (ssize_t)n);
 	close(fd);
-	if (!build_run(&b, &prog, &opt, NULL, 1)) {
+	ok = build_run(b, &prog, &opt, NULL, 1);
+	unlink(path);
+	return (ok);
+}
+
+char *
+rig_mistakes(const struct proxy_program *program, const char *yaml)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&text, &n);
+	struct build b;
+
+	use_program(program);
+	assert_non_null(out);
+	(void)read_text(&b, yaml);
+	diag_print(b.diag, out);
+	fclose(out);
+	build_fini(&b);
+	return (text);
+}
+
+static void
+build(const char *yaml)
+{
+	struct worker *workers[] = { &rig.worker };
+	struct build b;
+
+	if (!read_text(&b, yaml)) {
 		diag_print(b.diag, stderr);
 		fail_msg("the configuration is wrong");
 	}
-	unlink(path);
 	assert_true(sockets_prepare(rig.sockets, b.gate, b.snap->arena, b.diag));
 	rig.snap = build_take(&b);
 	assert_non_null(rig.snap);
@@ -66,12 +105,7 @@ build(const char *yaml)
 void
 rig_start(const struct proxy_program *program, const char *yaml)
 {
-	static bool registered;
-
-	proxy_program = program;
-	if (!registered)
-		build_register_filters();
-	registered = true;
+	use_program(program);
 	sim_begin();
 	assert_null(worker_init(&rig.main, WORKER_MAIN, RIG_PAGES));
 	assert_null(worker_init(&rig.worker, 0, RIG_PAGES));

@@ -20,6 +20,8 @@
 void	rig_start(const struct proxy_program *, const char *yaml);
 /* Ends all of it; what was not given back is found here. */
 void	rig_stop(void);
+/* What is wrong with this configuration, as `check` says it; outside of a world. Free it. */
+char	*rig_mistakes(const struct proxy_program *, const char *yaml);
 /* The worker, for services that a test's filters wait for. */
 struct worker *rig_worker(void);
 

@@ -1,1 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+check_PROGRAMS += tests/unit/filters/test_filters
+TESTS += tests/unit/filters/test_filters
+tests_unit_filters_test_filters_SOURCES = \
+	gateway/gateway.h \
+	gateway/gateway_conf.c \
+	tests/loop/rig.c \
+	tests/loop/rig.h \
+	tests/unit/filters/test_filters.c
+tests_unit_filters_test_filters_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_filters_test_filters_LDADD = libfilters.a $(RIG_LIBS)

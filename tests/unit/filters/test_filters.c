@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "filters/filters.h"
+#include "tests/loop/rig.h"
+
+/* The shipped filters in a whole gateway: what they do, and which configurations they refuse. */
+
+static const struct filter_ops *const filters[] = {
+	&filter_request_id, &filter_ip_acl, &filter_request_headers, &filter_strip_prefix,
+	&filter_rewrite, &filter_response_headers,
+};
+static const struct filter_ops *const responses[] = {
+	&filter_request_id, &filter_response_headers,
+};
+static const struct proxy_program program = {
+	.filters = filters, .n_filters = sizeof filters / sizeof filters[0],
+	.responses = responses, .n_responses = sizeof responses / sizeof responses[0],
+	.via = SLICE_INIT("Via: 1.1 rig\r\n"), .server_name = SLICE_INIT("rig"),
+};
+
+#define HEAD(listener)							\
+	"version: 1\n"							\
+	"listeners: { web: { listen: \"127.0.0.1:8080\"" listener " } }\n"	\
+	"upstreams: { u: { servers: [\"10.0.0.1:80\"] } }\n"		\
+	"routes:\n"
+#define TRUSTED	", trusted_proxies: [0.0.0.0/0, \"::/0\"]"
+#define UNTRUSTED ", trusted_proxies: [203.0.113.1]"
+
+/* One request and what both sides see. Wanted and unwanted texts are split by '|'. */
+struct run {
+	const char *listener;	/* more of it, or "" */
+	const char *route;	/* without `upstream:` */
+	const char *request;	/* request line's method and target, then fields */
+	const char *response;	/* fields of the upstream's */
+	const char *to_upstream, *not_to_upstream;	/* NULL: it must not be asked */
+	const char *to_client, *not_to_client;
+};
+
+static void
+look(const struct run *r, const char *who, struct slice got, const char *wanted, bool is_wanted)
+{
+	struct slice rest = slice_str(wanted), piece;
+
+	while (rest.len > 0 && slice_split(&rest, '|', &piece)) {
+		if ((slice_find(got, piece) >= 0) != is_wanted)
+			fail_msg("route { %s }, request %s: %s %s \"%.*s\", got %.*s", r->route,
+			    r->request, who, is_wanted ? "should see" : "should not see",
+			    (int)piece.len, piece.p, (int)got.len, got.p);
+	}
+}
+
+static void
+answer(const struct run *r, char *text, size_t size)
+{
+	struct sim_conn *s = sim_server_take("10.0.0.1:80");
+
+	if (r->to_upstream == NULL) {
+		assert_null(s);
+		return;
+	}
+	if (s == NULL)
+		fail_msg("route { %s }: the upstream was not asked", r->route);
+	look(r, "the upstream", sim_received(s), r->to_upstream, true);
+	look(r, "the upstream", sim_received(s), r->not_to_upstream, false);
+	snprintf(text, size, "HTTP/1.1 200 OK\r\n%sContent-Length: 2\r\n\r\nhi", r->response);
+	sim_send(s, slice_str(text));
+}
+
+static void
+check_run(const struct run *r)
+{
+	char text[2048];
+	struct sim_conn *c;
+
+	snprintf(text, sizeof text, HEAD("%s") "  - { upstream: u, %s }\n", r->listener, r->route);
+	rig_start(&program, text);
+	sim_server("10.0.0.1:80", SIM_ACCEPT);
+	c = sim_client_connect(8080);
+	snprintf(text, sizeof text, "%.*s HTTP/1.1\r\nHost: h\r\n%s\r\n",
+	    (int)strcspn(r->request, "|"), r->request,
+	    strchr(r->request, '|') == NULL ? "" : strchr(r->request, '|') + 1);
+	sim_send(c, slice_str(text));
+	sim_run_until_idle();
+	answer(r, text, sizeof text);
+	look(r, "the client", sim_received(c), r->to_client, true);
+	look(r, "the client", sim_received(c), r->not_to_client, false);
+	sim_close(c);
+	rig_stop();
+}
+
+static void
+check_runs(const struct run *runs, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		check_run(&runs[i]);
+}
+#define CHECK_RUNS(runs)	check_runs(runs, sizeof (runs) / sizeof (runs)[0])
+
+static void
+test_strip_prefix(void **state)
+{
+	static const struct run runs[] = {
+		{ "", "prefix: /v1/users, strip_prefix: true", "GET /v1/users/7?a=b", "",
+		    "GET /7?a=b HTTP/1.1\r\n", "", "200 OK", "" },
+		{ "", "prefix: /v1/users, strip_prefix: true", "GET /v1/users", "",
+		    "GET / HTTP/1.1\r\n", "", "200 OK", "" },
+		{ "", "prefix: /v1/users, strip_prefix: true", "GET /v1/users/", "",
+		    "GET / HTTP/1.1\r\n", "", "200 OK", "" },
+		{ "", "prefix: /v1/users/, strip_prefix: true", "GET /v1/users?", "",
+		    "GET /? HTTP/1.1\r\n", "", "200 OK", "" },
+		/* from the canonical path: nothing of the other spelling is left */
+		{ "", "prefix: /v1/users, strip_prefix: true", "GET /x/../v1//users/%7e7/./y", "",
+		    "GET /~7/y HTTP/1.1\r\n", "", "200 OK", "" },
+		{ "", "prefix: /v1/users, strip_prefix: true", "GET /%761/users/%20", "",
+		    "GET /%20 HTTP/1.1\r\n", "", "200 OK", "" },
+		{ "", "prefix: /v1/users, strip_prefix: true", "GET http://h/v1/users/7", "",
+		    "GET /7 HTTP/1.1\r\n", "", "200 OK", "" },
+		{ "", "prefix: /v1/users, strip_prefix: false", "GET /v1/users/7", "",
+		    "GET /v1/users/7 HTTP/1.1\r\n", "", "200 OK", "" },
+		{ "", "prefix: /, strip_prefix: true", "GET /v1/%7e", "",
+		    "GET /v1/%7e HTTP/1.1\r\n", "", "200 OK", "" },
+	};
+
+	(void)state;
+	CHECK_RUNS(runs);
+}
+
+static void
+test_rewrite(void **state)
+{
+	static const struct run runs[] = {
+		{ "", "prefix: /img, rewrite: { path: /new }", "GET /img/a?q", "",
+		    "GET /new?q HTTP/1.1\r\n", "", "200 OK", "" },
+		{ "", "prefix: /img, rewrite: { prefix: /static }", "GET /img/a/b?q", "",
+		    "GET /static/a/b?q HTTP/1.1\r\n", "", "200 OK", "" },
+		{ "", "prefix: /img, rewrite: { prefix: /static/ }", "GET /img", "",
+		    "GET /static HTTP/1.1\r\n", "", "200 OK", "" },
+		{ "", "prefix: /img, rewrite: { prefix: / }", "GET /img", "",
+		    "GET / HTTP/1.1\r\n", "", "200 OK", "" },
+		{ "", "prefix: /img, rewrite: { prefix: / }", "GET /img/a", "",
+		    "GET /a HTTP/1.1\r\n", "", "200 OK", "" },
+		{ "", "prefix: /, rewrite: { prefix: /app }", "GET /a/../b", "",
+		    "GET /app/b HTTP/1.1\r\n", "", "200 OK", "" },
+		{ "", "prefix: /, rewrite: { path: /app }", "OPTIONS *", "",
+		    "OPTIONS * HTTP/1.1\r\n", "", "200 OK", "" },
+		{ "", "path: /one, rewrite: { path: \"/a/./b\" }", "GET /one", "",
+		    "GET /a/b HTTP/1.1\r\n", "", "200 OK", "" },
+	};
+
+	(void)state;
+	CHECK_RUNS(runs);
+}
+
+static void
+test_ip(void **state)
+{
+	static const struct run runs[] = {
+		/* the simulated clients come from 198.51.100.1 */
+		{ "", "prefix: /, ip: { allow: [127.0.0.0/8, \"::1\", 198.51.100.0/24] }",
+		    "GET /", "", "GET / ", "", "200 OK", "" },
+		{ "", "prefix: /, ip: { allow: [10.0.0.0/8] }", "GET /", "", NULL, "",
+		    "HTTP/1.1 403 |ip_denied", "" },
+		{ "", "prefix: /, ip: { deny: [0.0.0.0/0, \"::/0\"] }", "GET /", "", NULL, "",
+		    "HTTP/1.1 403 |ip_denied|X-Request-Id: ", "" },
+		/* deny beats allow, whatever is the narrower */
+		{ TRUSTED, "prefix: /, ip: { allow: [203.0.113.7], deny: [203.0.113.0/24] }",
+		    "GET /|X-Forwarded-For: 203.0.113.7\r\n", "", NULL, "", "403", "" },
+		{ TRUSTED, "prefix: /, ip: { allow: [203.0.113.0/24], deny: [203.0.113.7] }",
+		    "GET /|X-Forwarded-For: 203.0.113.8\r\n", "", "GET /", "", "200", "" },
+		{ TRUSTED, "prefix: /, ip: { allow: [\"2001:db8::/32\"] }",
+		    "GET /|X-Forwarded-For: 2001:db8::5\r\n", "", "GET /", "", "200", "" },
+		{ TRUSTED, "prefix: /, ip: { allow: [\"2001:db8::/32\"] }",
+		    "GET /|X-Forwarded-For: 2001:db9::5\r\n", "", NULL, "", "403", "" },
+		/* who is not trusted names nobody */
+		{ UNTRUSTED, "prefix: /, ip: { allow: [203.0.113.7] }",
+		    "GET /|X-Forwarded-For: 203.0.113.7\r\n", "", NULL, "", "403", "" },
+	};
+
+	(void)state;
+	CHECK_RUNS(runs);
+}
+
+static void
+test_header_edits(void **state)
+{
+	static const struct run runs[] = {
+		{ "", "prefix: /, request_headers: { set: { X-From: edge, X-Two: new }, "
+		    "add: { X-Tag: a }, remove: [X-Debug, user-agent] }",
+		    "GET /|x-from: c\r\nX-Two: 1\r\nx-two: 2\r\nX-Tag: b\r\nX-Debug: 1\r\n"
+		    "x-debug: 2\r\nUser-Agent: ua\r\nX-Kept: k\r\n", "",
+		    "\r\nX-From: edge\r\n|\r\nX-Two: new\r\n|\r\nX-Tag: b\r\n|\r\nX-Tag: a\r\n|"
+		    "\r\nX-Kept: k\r\n", "x-from|: 1\r\n|: 2\r\n|debug|Debug|User-Agent",
+		    "200 OK", "" },
+		{ "", "prefix: /, response_headers: { set: { X-A: new }, "
+		    "add: { Set-Cookie: c=3 }, remove: [Server] }", "GET /",
+		    "Server: s\r\nserver: t\r\nx-a: 1\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n",
+		    "GET / ", "", "\r\nX-A: new\r\n|\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n|"
+		    "\r\nSet-Cookie: c=3\r\n", "Server|server|x-a" },
+		/* a set field is never empty by accident, and an empty value is one */
+		{ "", "prefix: /, request_headers: { set: { X-E: \"\" } }", "GET /|X-E: 1\r\n", "",
+		    "\r\nX-E: \r\n", "X-E: 1", "200 OK", "" },
+		{ "", "prefix: /, request_headers: { set: { Host: other.test:81 } }", "GET /", "",
+		    "\r\nHost: other.test:81\r\n", "\r\nHost: h\r\n", "200 OK", "" },
+		{ "", "prefix: /, response_headers: { remove: [X-Request-Id] }", "GET /", "",
+		    "X-Request-Id", "", "200 OK", "X-Request-Id" },
+		/* the proxy's own answers too */
+		{ "", "prefix: /, ip: { deny: [0.0.0.0/0, \"::/0\"] }, "
+		    "response_headers: { set: { X-A: v } }", "GET /", "", NULL, "",
+		    "403|\r\nX-A: v\r\n", "" },
+		{ "", "prefix: /, request_headers: {}, response_headers: { remove: [] }", "GET /",
+		    "", "GET /", "", "200 OK", "" },
+	};
+
+	(void)state;
+	CHECK_RUNS(runs);
+}
+
+#define ID "X-Request-Id: mine-1\r\n"
+
+static void
+test_request_id_kept_or_not(void **state)
+{
+	static const struct run runs[] = {
+		{ "", "prefix: /", "GET /|" ID, "", "\r\nX-Request-Id: ", "mine", "\r\nX-Request-Id: ",
+		    "mine" },
+		{ UNTRUSTED, "prefix: /", "GET /|" ID, "", "\r\nX-Request-Id: ", "mine", "200", "" },
+		{ TRUSTED, "prefix: /", "GET /|" ID, "", "\r\n" ID, "", "mine-1\r\n", "" },
+		{ TRUSTED, "prefix: /, request_id: { keep: never }", "GET /|" ID, "",
+		    "\r\nX-Request-Id: ", "mine", "200", "" },
+		{ "", "prefix: /, request_id: { keep: always }", "GET /|" ID, "", "\r\n" ID, "",
+		    "mine-1\r\n", "" },
+		/* two of them, or one that is more than a word */
+		{ TRUSTED, "prefix: /", "GET /|" ID "x-request-id: b\r\n", "", "\r\nX-Request-Id: ",
+		    "mine|x-request-id", "200", "" },
+		{ TRUSTED, "prefix: /", "GET /|X-Request-Id: mine\"}\r\n", "", "\r\nX-Request-Id: ",
+		    "mine", "200", "" },
+		{ TRUSTED, "prefix: /", "GET /|X-Request-Id: \r\n", "", "\r\nX-Request-Id: ", "Id: \r\n",
+		    "200", "" },
+		/* the upstream's own is not the client's business */
+		{ "", "prefix: /", "GET /", "X-Request-Id: theirs\r\n", "\r\nX-Request-Id: ", "",
+		    "\r\nX-Request-Id: ", "theirs" },
+		{ "", "prefix: /, request_id: off", "GET /|" ID, "", "\r\n" ID, "", "200",
+		    "X-Request-Id" },
+	};
+
+	(void)state;
+	CHECK_RUNS(runs);
+}
+
+static struct slice
+id_in(struct slice message)
+{
+	ssize_t at = slice_find(message, SLICE("X-Request-Id: "));
+
+	assert_true(at >= 0);
+	return (slice_sub(message, (size_t)at + 14, 32));
+}
+
+static void
+test_request_ids_differ(void **state)
+{
+	char first[33] = "";
+
+	(void)state;
+	rig_start(&program, HEAD("") "  - { prefix: /, upstream: u }\n");
+	sim_server("10.0.0.1:80", SIM_ACCEPT);
+	for (unsigned i = 0; i < 2; i++) {
+		struct sim_conn *c = sim_client_connect(8080), *s;
+		struct slice id;
+
+		sim_send(c, SLICE("GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+		sim_run_until_idle();
+		s = sim_server_take("10.0.0.1:80");
+		id = id_in(sim_received(s));
+		for (size_t j = 0; j < 32; j++)
+			assert_non_null(memchr("0123456789abcdef", id.p[j], 16));
+		assert_false(slice_eq(id, slice_str(first)));
+		memcpy(first, id.p, 32);
+		sim_send(s, SLICE("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"));
+		assert_true(slice_eq(id_in(sim_received(c)), slice_str(first)));
+		sim_close(c);
+		sim_close(s);
+	}
+	rig_stop();
+}
+
+static void
+test_mistakes(void **state)
+{
+	static const struct { const char *route, *says; } cases[] = {
+		{ "prefix: /a, strip_prefix: true, rewrite: { path: /x }", "strip_prefix and rewrite" },
+		{ "prefix: /a, rewrite: { path: /x, prefix: /y }", "\"path\" and \"prefix\"" },
+		{ "prefix: /a, rewrite: {}", "one of \"path\" and \"prefix\" is due" },
+		{ "prefix: /a, rewrite: { path: \"/a/../..\" }", "is no path" },
+		{ "prefix: /a, rewrite: { path: x }", "error" },
+		{ "prefix: /a, rewrite: /x", "error" },
+		{ "prefix: /a, strip_prefix: yes", "error" },
+		{ "prefix: /a, ip: { allow: [] }", "is empty" },
+		{ "prefix: /a, ip: { allow: [10.0.0.1/8] }", "10.0.0.1/8" },
+		{ "prefix: /a, ip: { allow: [localhost] }", "localhost" },
+		{ "prefix: /a, request_headers: { set: { Transfer-Encoding: chunked } }",
+		    "\"Transfer-Encoding\" cannot be edited" },
+		{ "prefix: /a, request_headers: { set: { content-length: \"0\" } }",
+		    "\"content-length\" cannot be edited" },
+		{ "prefix: /a, request_headers: { remove: [Connection] }",
+		    "\"Connection\" cannot be edited" },
+		{ "prefix: /a, request_headers: { add: { Host: h } }", "\"Host\" cannot be edited" },
+		{ "prefix: /a, request_headers: { remove: [Host] }", "\"Host\" cannot be edited" },
+		{ "prefix: /a, response_headers: { set: { Host: h } }", "\"Host\" cannot be edited" },
+		{ "prefix: /a, request_headers: { set: { Host: \"a b\" } }", "is no host" },
+		{ "prefix: /a, request_headers: { set: { Expect: x } }", "\"Expect\" cannot" },
+		{ "prefix: /a, request_headers: { set: { X: a }, remove: [x] }", "set and removed" },
+		{ "prefix: /a, request_headers: { set: { \"X Y\": a } }", "X Y" },
+		{ "prefix: /a, request_headers: { set: { X: \"a\\r\\nY: b\" } }", "error" },
+		{ "prefix: /a, request_headers: { sett: { X: a } }", "did you mean \"set\"" },
+		{ "prefix: /a, request_id: { keep: trustd }", "trusted" },
+	};
+	char text[1024], *says;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		snprintf(text, sizeof text, HEAD("") "  - { upstream: u, %s }\n", cases[i].route);
+		says = rig_mistakes(&program, text);
+		if (strstr(says, "error: ") == NULL || strstr(says, cases[i].says) == NULL)
+			fail_msg("{ %s }: wanted %s, got %s", cases[i].route, cases[i].says, says);
+		free(says);
+	}
+}
+
+static void
+test_layers(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	rig_start(&program,
+	    "version: 1\n"
+	    "listeners: { web: { listen: \"127.0.0.1:8080\", request_headers: { set: { X-L: l } } } }\n"
+	    "upstreams: { u: { servers: [\"10.0.0.1:80\"] } }\n"
+	    "defaults: { request_headers: { set: { X-L: d, X-D: d } } }\n"
+	    "routes:\n"
+	    "  - { prefix: /on, upstream: u, request_headers: { set: { X-R: r } } }\n"
+	    "  - { prefix: /off, upstream: u, request_headers: off }\n");
+	sim_server("10.0.0.1:80", SIM_ACCEPT);
+	c = sim_client_connect(8080);
+	sim_send(c, SLICE("GET /on HTTP/1.1\r\nHost: h\r\n\r\n"));
+	sim_run_until_idle();
+	s = sim_server_take("10.0.0.1:80");
+	assert_true(slice_find(sim_received(s), SLICE("X-L: l\r\n")) > 0);
+	assert_true(slice_find(sim_received(s), SLICE("X-D: d\r\n")) > 0);
+	assert_true(slice_find(sim_received(s), SLICE("X-R: r\r\n")) > 0);
+	sim_send(s, SLICE("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"));
+	sim_close(s);
+	sim_send(c, SLICE("GET /off HTTP/1.1\r\nHost: h\r\n\r\n"));
+	sim_run_until_idle();
+	s = sim_server_take("10.0.0.1:80");
+	assert_true(slice_find(sim_received(s), SLICE("GET /off")) == 0);
+	assert_true(slice_find(sim_received(s), SLICE("X-L")) < 0);
+	sim_send(s, SLICE("HTTP/1.1 204 No Content\r\n\r\n"));
+	sim_run_until_idle();
+	sim_close(c);
+	rig_stop();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_strip_prefix),
+		cmocka_unit_test(test_rewrite),
+		cmocka_unit_test(test_ip),
+		cmocka_unit_test(test_header_edits),
+		cmocka_unit_test(test_request_id_kept_or_not),
+		cmocka_unit_test(test_request_ids_differ),
+		cmocka_unit_test(test_mistakes),
+		cmocka_unit_test(test_layers),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
