@@ -35,5 +35,7 @@ bool		ex_idle_moved(struct exchange *);
 
 /* ex_upstream.c */
 void		ex_drop_upstream(struct exchange *, enum reason);
+/* Forgets which servers were tried: at the end, after the log. */
+void		ex_drop_servers(struct exchange *);
 
 #endif

@@ -78,6 +78,7 @@ ex_step_finish(struct exchange *ex)
 	ex_drop_upstream(ex, ex->reason);
 	tell(ex);
 	chain_end(&ex->chain);
+	ex_drop_servers(ex);
 	timer_clear(&ex->timer);
 	deferred_cancel(&ex->wake);
 	pipe_fini(&ex->req_body);

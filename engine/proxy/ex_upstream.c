@@ -26,6 +26,26 @@ of(void *arg)
 	return (ex);
 }
 
+/* The server of the last try stays for the log, whatever becomes of its name's addresses. */
+static void
+note_server(struct exchange *ex, const struct server *s)
+{
+	if (s == NULL || s == ex->server)
+		return;
+	if (ex->server != NULL)
+		up_server_drop(&ex->server);
+	ex->server = up_server_hold(s);
+}
+
+void
+ex_drop_servers(struct exchange *ex)
+{
+	if (ex->server != NULL)
+		up_server_drop(&ex->server);
+	while (ex->n_tried > 0)
+		up_server_drop(&ex->tried[--ex->n_tried]);
+}
+
 void
 ex_drop_upstream(struct exchange *ex, enum reason reason)
 {
@@ -54,7 +74,7 @@ ex_step_open(struct exchange *ex)
 	if (up_is_open(ex->up)) {
 		ex->opened = true;
 		ex->reused = up_is_reused(ex->up);
-		ex->server = up_server(ex->up);
+		note_server(ex, up_server(ex->up));
 	}
 	return (STEP_MORE);
 }
@@ -96,7 +116,7 @@ on_open(void *arg, struct up_stream *up, const struct server *server)
 	struct exchange *ex = of(arg);
 
 	ex->up = up;
-	ex->server = server;
+	note_server(ex, server);
 	ex->opened = true;
 	ex->reused = false;
 	ex_poke(ex);
@@ -165,7 +185,7 @@ remember_tried(struct exchange *ex, const struct server *s)
 {
 	if (s == NULL || ex->n_tried == sizeof ex->tried / sizeof ex->tried[0])
 		return (false);
-	ex->tried[ex->n_tried++] = s;
+	ex->tried[ex->n_tried++] = up_server_hold(s);
 	return (true);
 }
 
@@ -189,8 +209,7 @@ on_fail(void *arg, const struct up_fault *f)
 	struct exchange *ex = of(arg);
 
 	ex->up = NULL;
-	if (f->server != NULL)
-		ex->server = f->server;
+	note_server(ex, f->server);
 	if (ex->resp_ready) {
 		/* The pipe is broken; what has come goes out, then the client is cut. */
 		if (ex->reason == REASON_NONE)

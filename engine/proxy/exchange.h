@@ -80,8 +80,8 @@ struct exchange {
 	const struct route	*route;
 	struct upstream		*upstream;
 	struct up_stream	*up;
-	const struct server	*server;	/* of the last try; for the log */
-	const struct server	*tried[4];
+	const struct server	*server;	/* held; of the last try, for the log */
+	const struct server	*tried[4];	/* held */
 	struct page		*req_page, *resp_page;	/* where the slices lie */
 	struct page		*info_page;
 	struct deferred		 wake;

@@ -64,13 +64,30 @@ up_conn_close(struct up_conn *uc, enum close_how how)
 	loop_defer(uc->worker->loop, &uc->gone);
 }
 
+/* All that came was read; where that is not known (the last read filled its page) a read tells. */
+static bool
+is_dry(struct conn *c)
+{
+	struct iovec v;
+	size_t n;
+	char byte;
+
+	if (!c->readable)
+		return (true);
+	v = (struct iovec){ .iov_base = &byte, .iov_len = 1 };
+	if (transport_read(&c->t, &v, 1, &n) != IO_AGAIN)
+		return (false);
+	c->readable = false;
+	return (true);
+}
+
 static void
 settle(struct up_conn *uc)
 {
 	const struct codec *codec = &uc->h1.c;
 
 	if (codec->ops->can_reuse(codec) && conn_waiting(&uc->conn) == 0 && !uc->conn.in_eof &&
-	    !uc->conn.closed_seen)
+	    !uc->conn.closed_seen && is_dry(&uc->conn))
 		pool_give(uc);
 	else
 		up_conn_close(uc, CLOSE_CLEAN);
@@ -106,7 +123,6 @@ static void
 on_timer(void *arg)
 {
 	struct up_conn *uc;
-	uint64_t at;
 
 	CAST_OBJ(uc, arg, UP_CONN_MAGIC);
 	switch ((enum up_conn_state)uc->state) {
@@ -115,11 +131,15 @@ on_timer(void *arg)
 		up_stream_failed(uc->us, REASON_UPSTREAM_CONNECT_TIMEOUT);
 		return;
 	case UP_CONN_IDLE:
-		at = uc->idle_since_ms + uc->idle_limit_ms;
-		if (loop_now_ms(uc->worker->loop) >= at)
+		/* It may be left over from an earlier time of idleness. */
+		if (loop_now_ms(uc->worker->loop) >= uc->idle_end_ms)
 			up_conn_close(uc, CLOSE_CLEAN);
 		else
-			timer_set(uc->worker->loop, &uc->timer, at);
+			timer_set(uc->worker->loop, &uc->timer, uc->idle_end_ms);
+		return;
+	case UP_CONN_DOUBT:
+		/* No reset came. */
+		up_stream_failed(uc->us, REASON_UPSTREAM_CLOSED);
 		return;
 	case UP_CONN_BUSY:
 	case UP_CONN_RELEASED:
@@ -138,28 +158,85 @@ on_connected(struct up_conn *uc)
 }
 
 static void
+connect_io(struct up_conn *uc, unsigned what)
+{
+	switch (uc->conn.t.ops->connected(&uc->conn.t)) {
+	case IO_OK:
+		on_connected(uc);
+		break;
+	case IO_AGAIN:
+		return;
+	case IO_EOF:
+	case IO_RESET:
+		stats_add(uc->peer->stats.connects_failed, 1);
+		up_stream_failed(uc->us, REASON_UPSTREAM_CONNECT_FAILED);
+		return;
+	}
+	/* Bytes that came with the connection are the server's mistake; the codec says so. */
+	if (uc->state != UP_CONN_CLOSED && what & (IO_READ | IO_CLOSED))
+		conn_on_io(&uc->conn, what & ~(unsigned)IO_WRITE);
+}
+
+/* It ended, or spoke, before a byte of the request was written: whatever came is no answer to it,
+   and must not become one. */
+static bool
+is_premature(const struct up_conn *uc, unsigned what)
+{
+	return (what & (IO_READ | IO_CLOSED) && uc->us != NULL &&
+	    uc->conn.bytes_out == uc->us->bytes_out_before &&
+	    (uc->us->reused || uc->us->req != NULL));
+}
+
+/* In doubt: a reset that comes behind the end shows as an error of the socket, not in a read. */
+static void
+doubt_io(struct up_conn *uc)
+{
+	struct transport *t = &uc->conn.t;
+	int64_t unacked;
+
+	if (t->ops->connected(t) != IO_RESET)
+		return;
+	unacked = t->ops->unacked(t);
+	uc->us->unseen = unacked >= 0 && (uint64_t)unacked >= uc->us->doubt_unacked;
+	up_stream_failed(uc->us, REASON_UPSTREAM_CLOSED);
+}
+
+void
+up_conn_doubt(struct up_conn *uc)
+{
+	struct loop *loop = uc->worker->loop;
+
+	uc->state = UP_CONN_DOUBT;
+	uc->conn.writable = false;
+	uc->conn.readable = false;
+	uc->conn.blocked = true;
+	timer_clear(&uc->timer);
+	timer_set(loop, &uc->timer, loop_now_ms(loop) + UP_REPLAY_WAIT_MS);
+	doubt_io(uc);	/* the reset may be there already, without an edge to come */
+}
+
+static void
 on_io(void *arg, unsigned what)
 {
 	struct up_conn *uc;
 
 	CAST_OBJ(uc, arg, UP_CONN_MAGIC);
 	switch ((enum up_conn_state)uc->state) {
-	case UP_CONN_CONNECTING:
-		switch (uc->conn.t.ops->connected(&uc->conn.t)) {
-		case IO_OK:
-			on_connected(uc);
-			break;
-		case IO_AGAIN:
-			return;
-		default:
-			stats_add(uc->peer->stats.connects_failed, 1);
-			up_stream_failed(uc->us, REASON_UPSTREAM_CONNECT_FAILED);
+	case UP_CONN_BUSY:
+	case UP_CONN_RELEASED:
+		if (unlikely(is_premature(uc, what))) {
+			up_stream_failed(uc->us, REASON_UPSTREAM_CLOSED);
 			return;
 		}
-		/* Bytes that came with the connection are the server's mistake; the codec says so.
-		   */
-		if (uc->state != UP_CONN_CLOSED && what & (IO_READ | IO_CLOSED))
-			conn_on_io(&uc->conn, what & ~(unsigned)IO_WRITE);
+		conn_on_io(&uc->conn, what);
+		/* Now rather than deferred: a request of this same turn may use it. */
+		if (uc->state == UP_CONN_RELEASED) {
+			deferred_cancel(&uc->release);
+			settle(uc);
+		}
+		return;
+	case UP_CONN_CONNECTING:
+		connect_io(uc, what);
 		return;
 	case UP_CONN_IDLE:
 		/* An end, or bytes that nobody asked for: not to be used again. */
@@ -168,14 +245,8 @@ on_io(void *arg, unsigned what)
 			up_conn_close(uc, CLOSE_CLEAN);
 		}
 		return;
-	case UP_CONN_BUSY:
-	case UP_CONN_RELEASED:
-		conn_on_io(&uc->conn, what);
-		/* Now rather than deferred: a request of this same turn may use it. */
-		if (uc->state == UP_CONN_RELEASED) {
-			deferred_cancel(&uc->release);
-			settle(uc);
-		}
+	case UP_CONN_DOUBT:
+		doubt_io(uc);
 		return;
 	case UP_CONN_CLOSED:
 		return;
@@ -197,11 +268,12 @@ up_conn_connect(struct worker *w, struct up_peer *peer, struct up_stream *us, ui
 {
 	struct up_conn *uc = slab_get(&up_of(w)->conns);
 	const struct upstream_pool_limits *conf = &peer->local->upstream->pool;
+	uint32_t learned;
 	enum io_rc rc;
 
 	if (uc == NULL)
 		return (NULL);
-	rc = tcp_connect(&uc->conn.t, w->loop, &peer->server->addr, on_io, uc);
+	rc = tcp_connect(&uc->conn.t, w->loop, &peer->server.addr, on_io, uc);
 	if (rc != IO_OK && rc != IO_AGAIN) {
 		slab_put(&up_of(w)->conns, &uc);
 		stats_add(peer->stats.connects_failed, 1);
@@ -211,8 +283,9 @@ up_conn_connect(struct worker *w, struct up_peer *peer, struct up_stream *us, ui
 	uc->state = rc == IO_OK ? UP_CONN_BUSY : UP_CONN_CONNECTING;
 	uc->n_requests = 0;
 	uc->idle_limit_ms = conf->idle_timeout_ms;
-	if (peer->learned_ms != 0 && peer->learned_ms < uc->idle_limit_ms)
-		uc->idle_limit_ms = peer->learned_ms;
+	learned = pool_learned_ms(peer, loop_now_ms(w->loop));
+	if (learned != 0 && learned < uc->idle_limit_ms)
+		uc->idle_limit_ms = learned;
 	uc->worker = w;
 	uc->peer = peer;
 	uc->us = us;
@@ -269,10 +342,15 @@ on_end(struct conn *c, enum conn_end why)
 	}
 }
 
+/* Our message was cut (its pipe broke, or was too short): what was sound is out, now it ends. */
 static void
 on_flushed(struct conn *c)
 {
-	(void)c;
+	struct up_conn *uc;
+
+	CAST_OBJ(uc, c->owner, UP_CONN_MAGIC);
+	if (unlikely(uc->us != NULL && uc->us->cut))
+		up_stream_failed(uc->us, REASON_CLIENT_CLOSED);
 }
 
 static const struct conn_events up_conn_events = {

@@ -21,6 +21,7 @@ enum up_conn_state {
 	UP_CONN_CONNECTING,
 	UP_CONN_BUSY,
 	UP_CONN_IDLE,
+	UP_CONN_DOUBT,		/* ended; a reset may prove its request unseen */
 	UP_CONN_RELEASED,	/* its stream is done; what was read is still being fed */
 	UP_CONN_CLOSED
 };
@@ -36,8 +37,9 @@ struct up_conn {
 	struct up_peer		*peer;
 	struct up_stream	*us;		/* whom it serves; NULL when idle */
 	uint64_t		 idle_since_ms;
+	uint64_t		 idle_end_ms;	/* idle: when it is let go */
 	uint64_t		 age_end_ms;
-	struct timer		 timer;		/* connecting: the limit; idle: when it is let go */
+	struct timer		 timer;		/* connecting, in doubt: the limit; idle: as above */
 	struct deferred		 gone;
 	struct deferred		 release;	/* decides on RELEASED, when nothing feeds */
 	struct list		 link;		/* in the peer's idle list */
@@ -49,8 +51,8 @@ struct up_conn {
 struct up_conn	*up_conn_connect(struct worker *, struct up_peer *, struct up_stream *,
 		    uint32_t connect_ms);
 void		 up_conn_close(struct up_conn *, enum close_how);
-/* Its stream is done with it: to the pool when both messages are whole and nothing on it is in doubt,
-   else closed. `whole`: the stream saw both ends. */
+/* Its stream is done with it: to the pool when both messages are whole and nothing on it is in
+   doubt, else closed. `whole`: the stream saw both ends. */
 void		 up_conn_release(struct up_conn *, bool whole);
 /* Seconds, as the server said in Keep-Alive: timeout. */
 void		 up_conn_learn(struct up_conn *, uint32_t keep_alive_s);

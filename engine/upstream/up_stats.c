@@ -15,7 +15,7 @@
 static struct stats_series *
 series(const struct up_peer *peer, enum stats_id id, struct slice last)
 {
-	const struct slice labels[] = { peer->local->upstream->part.name, peer->server->name,
+	const struct slice labels[] = { peer->local->upstream->part.name, peer->server.name,
 		last };
 
 	return (stats_series(peer->local->worker->stats, id, labels));
@@ -31,6 +31,7 @@ up_stats_begin(struct up_peer *peer)
 	s->connects_ok = series(peer, STATS_UPSTREAM_CONNECTS, SLICE("ok"));
 	s->connects_failed = series(peer, STATS_UPSTREAM_CONNECTS, SLICE("failed"));
 	s->connects_timeout = series(peer, STATS_UPSTREAM_CONNECTS, SLICE("timeout"));
+	s->first_byte = peer->local->first_byte;
 	s->answers_status = UINT_MAX;
 }
 
@@ -42,6 +43,8 @@ up_stats_answer(struct up_peer *peer, unsigned status)
 	struct slice code = SLICE("none");
 
 	if (unlikely(status != s->answers_status)) {
+		if (peer->gone)
+			return;		/* nothing is left that knows its labels */
 		if (status != 0)
 			code = slice_of(buf, text_u64_digits(buf, status));
 		s->answers = series(peer, STATS_UPSTREAM_REQUESTS, code);

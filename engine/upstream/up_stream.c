@@ -71,7 +71,7 @@ up_stream_opened(struct up_stream *us)
 {
 	CHECK_OBJ(us, UP_STREAM_MAGIC);
 	us->open = true;
-	us->events->on_open(us->ex, us, us->peer->server);
+	us->events->on_open(us->ex, us, &us->peer->server);
 }
 
 /* ---- the request's way ---- */
@@ -135,18 +135,21 @@ static void
 stream_free(struct up_stream *us)
 {
 	struct slab *slab = &up_of(us->worker)->streams;
+	struct up_peer *peer = us->peer;
 
 	deferred_cancel(&us->late);
 	release_pipes(us);
-	if (us->peer != NULL) {
-		us->peer->active--;
-		if (us->req != NULL && !us->head_seen)
-			up_stats_answer(us->peer, 0);
-	}
+	if (us->req != NULL && !us->head_seen)
+		up_stats_answer(peer, 0);
 	if (us->uc != NULL)
 		up_conn_release(us->uc, us->done && us->sent && !us->upgraded);
 	us->magic = 0;
 	slab_put(slab, &us);
+	if (peer == NULL)
+		return;
+	peer->active--;
+	if (unlikely(peer->gone))
+		pool_peer_release(peer);
 }
 
 void
@@ -160,19 +163,22 @@ up_close(struct up_stream **up, enum reason reason)
 }
 
 /*
- * May a request whose reused connection died without a byte of an answer be sent once more?
- * An idempotent method: yes. Another: only if the server can not have seen it, which is
- * certain when nothing of it was written.
+ * It may have failed without having been seen: then the connection stays a moment, to find out.
+ * True: what becomes of it is told later, or was told.
  */
 static bool
-may_replay(const struct up_stream *us, enum reason reason)
+settle_later(struct up_stream *us, enum reason reason, enum up_replay verdict)
 {
-	if (!us->reused || us->head_seen || us->req == NULL ||
-	    (reason != REASON_UPSTREAM_CLOSED && reason != REASON_UPSTREAM_RESET) ||
-	    us->uc->conn.bytes_in != us->bytes_in_before)
+	struct up_conn *uc = us->uc;
+
+	if (verdict != UP_REPLAY_WAIT || us->doubt)
 		return (false);
-	return (method_is_idempotent((enum http_method)us->req->method) ||
-	    us->uc->conn.bytes_out == us->bytes_out_before);
+	us->doubt = true;
+	us->reason = reason;
+	us->doubt_unacked = (uint64_t)uc->conn.t.ops->unacked(&uc->conn.t);
+	release_pipes(us);
+	up_conn_doubt(uc);
+	return (true);
 }
 
 void
@@ -184,21 +190,27 @@ up_stream_failed(struct up_stream *us, enum reason reason)
 
 	CHECK_OBJ(us, UP_STREAM_MAGIC);
 	if (us->peer != NULL) {
-		f.server = us->peer->server;
+		enum up_replay verdict = us->open ? up_replay_verdict(us, f.reason) : UP_REPLAY_NO;
+
+		if (settle_later(us, f.reason, verdict))
+			return;
+		f.server = up_server_hold(&us->peer->server);
 		f.connect = !us->open;
-		f.replay = us->open && may_replay(us, f.reason);
+		f.replay = verdict == UP_REPLAY_YES || us->unseen;
 	}
 	if (us->in != NULL && us->head_seen)
 		pipe_break(us->in);
 	us->done = false;
 	stream_free(us);
 	events->on_fail(ex, &f);
+	if (f.server != NULL)
+		up_server_drop(&f.server);
 }
 
 const struct server *
 up_server(const struct up_stream *us)
 {
-	return (us->peer != NULL ? us->peer->server : NULL);
+	return (us->peer != NULL ? &us->peer->server : NULL);
 }
 
 bool
@@ -210,7 +222,7 @@ up_is_reused(const struct up_stream *us)
 uint64_t
 up_bytes_written(const struct up_stream *us)
 {
-	return (us->uc == NULL ? 0 : us->uc->conn.bytes_out - us->bytes_out_before);
+	return (us->uc == NULL ? 0 : up_written(us));
 }
 
 /* ---- the response's way: events of the codec ---- */
@@ -258,7 +270,7 @@ on_head(struct codec_stream *s, struct msg *m, struct page *head, bool end)
 	if (resp->keep_alive_s != 0)
 		up_conn_learn(us->uc, resp->keep_alive_s);
 	up_stats_answer(us->peer, resp->status);
-	stats_observe(us->peer->local->first_byte, loop_now_us(us->worker->loop) - us->open_us);
+	stats_observe(us->peer->stats.first_byte, loop_now_us(us->worker->loop) - us->open_us);
 	us->events->on_head(us->ex, resp, head, end);
 }
 
@@ -299,14 +311,17 @@ on_sent(struct codec_stream *s)
 	us->events->on_sent(us->ex);
 }
 
-/* The connection's end follows (CONN_END_CODEC, or the cause that the codec saw): told there. */
+/* What came is unusable: the connection's end follows (CONN_END_CODEC). What goes out is:
+   on_flushed follows. Told there. */
 static void
 on_error(struct codec_stream *s, enum reason reason)
 {
 	struct up_stream *us = of_stream(s);
 
-	if (us != NULL)
-		us->reason = reason;
+	if (us == NULL)
+		return;
+	us->reason = reason;
+	us->cut = true;
 }
 
 const struct codec_events up_codec_events = {

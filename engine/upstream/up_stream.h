@@ -27,7 +27,7 @@ struct worker;
 struct pick {
 	const struct msg_req	*req;		/* for hash by header, cookie, path */
 	const struct addr	*client;	/* for hash by client address */
-	/* servers that failed this request: avoided while others are left */
+	/* servers that failed this request (held): avoided while others are left */
 	const struct server	*tried[4];
 	uint8_t			 n_tried;
 	bool			 fresh;		/* no reused connection: this is a replay */
@@ -36,8 +36,8 @@ struct pick {
 struct up_fault {
 	enum reason	 reason;
 	const struct server *server;	/* NULL: none was picked */
-	bool		 replay;	/* a reused connection died and the rule of up_stream.c allows
-					   one replay on a fresh one */
+	bool		 replay;	/* a reused connection died and the rule of up_replay.c
+					   allows one replay on a fresh one */
 	bool		 connect;	/* no connection came about: another server may be tried */
 };
 
@@ -78,7 +78,12 @@ void		 up_receive(struct up_stream *, struct pipe *body);
 void		 up_close(struct up_stream **, enum reason);
 
 bool		 up_is_open(const struct up_stream *);
+/* Valid while the stream lives, as in events while they run; up_server_hold for longer. */
 const struct server *up_server(const struct up_stream *);
+/* A server that came from here stays until it is dropped, also when the name it belongs to has
+   other addresses by then. Drop nulls. */
+const struct server *up_server_hold(const struct server *);
+void		 up_server_drop(const struct server **);
 bool		 up_is_reused(const struct up_stream *);
 /* Bytes of the request that were written to the socket. */
 uint64_t	 up_bytes_written(const struct up_stream *);

@@ -8,7 +8,7 @@
  * state) hangs at per_worker[], each entry touched by its worker alone.
  *
  * Servers given by name are resolved on the main thread and swapped in as a new endset, by
- * mailbox, without a reload; see endset.h.
+ * mailbox, without a reload; see names.h.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +20,7 @@
 #include "engine/worker/worker.h"
 
 struct balancer_ops;
+struct names_watch;
 struct upstream_conf;
 struct up_local;
 
@@ -35,15 +36,18 @@ struct upstream {
 	const struct upstream_conf	*conf;		/* decoded */
 	struct upstream_pool_limits	 pool;
 	const struct balancer_ops	*balancer;
-	struct endset			*first_set;	/* of literal addresses; empty for names */
+	/* of literal addresses, and of names that were known when it was published */
+	struct endset			*first_set;
 	struct up_local			**per_worker;	/* WORKER_MAX entries, lazily made */
 	bool				 has_names;
+	struct names_watch		*watch;		/* main thread: see names.c */
 };
 
-/* Worker thread, at its start and end. */
+/* Worker thread, at its start and end (after those who use upstreams have left). */
 struct err	*upstream_worker_enter(struct worker *);
 void		 upstream_worker_leave(struct worker *);
-/* Worker thread: no generation that this worker still uses has it; its connections go. */
+/* Worker thread: its generation has it not. Idle connections go now, busy ones, of requests on an
+   older generation, when they are done. */
 void		 upstream_retire(struct worker *, struct upstream *);
 
 #endif

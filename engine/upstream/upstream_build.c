@@ -21,7 +21,7 @@ balancer_of(enum upstream_balance b)
 	case UPSTREAM_RANDOM:
 		return (&lb_random);
 	case UPSTREAM_HASH:
-		break;		/* no key of the file leads here yet */
+		return (&lb_hash);
 	}
 	never("upstream_balance");
 }

@@ -22,6 +22,27 @@ static const struct schema_row server_rows[] = {
 static struct schema server_schema =
     SCHEMA_DEFINE("server", struct upstream_server_spec, server_rows, .scalar = "address");
 
+static const struct schema_enum hash_words[] = {
+	{ "client_ip", UPSTREAM_HASH_CLIENT_IP },
+	{ "path", UPSTREAM_HASH_PATH },
+	{ NULL, 0 },
+};
+static const struct schema_row hash_rows[] = {
+	SCHEMA_ROW("word", ENUM, struct upstream_hash_spec, word, .names = hash_words,
+	    .flags = SCHEMA_WORD),
+	SCHEMA_ROW("header", HEADER_NAME, struct upstream_hash_spec, header,
+	    .help = "a request header whose value chooses the server"),
+	SCHEMA_ROW("cookie", STRING, struct upstream_hash_spec, cookie, .flags = SCHEMA_NOT_EMPTY,
+	    .help = "a cookie whose value chooses the server"),
+	SCHEMA_ROWS_END,
+};
+static const struct schema_group hash_groups[] = {
+	{ .keys = { "word", "header", "cookie" }, .is_due = true },
+	{ .keys = { NULL } },
+};
+static struct schema hash_schema = SCHEMA_DEFINE("hash", struct upstream_hash_spec, hash_rows,
+    .groups = hash_groups, .scalar = "word", .is_alternative = true);
+
 static const struct schema_enum balance_words[] = {
 	{ "least_request", UPSTREAM_LEAST_REQUEST },
 	{ "round_robin", UPSTREAM_ROUND_ROBIN },
@@ -31,10 +52,12 @@ static const struct schema_enum balance_words[] = {
 static const struct schema_row balance_rows[] = {
 	SCHEMA_ROW("policy", ENUM, struct upstream_balance_spec, policy, .names = balance_words,
 	    .def = "least_request", .flags = SCHEMA_WORD),
+	SCHEMA_ROW("hash", OBJECT, struct upstream_balance_spec, hash, .sub = &hash_schema,
+	    .help = "the same server for the same key: client_ip, path, a header or a cookie"),
 	SCHEMA_ROWS_END,
 };
 static const struct schema_group balance_groups[] = {
-	{ .keys = { "policy" }, .is_due = true },
+	{ .keys = { "policy", "hash" }, .is_due = true },
 	{ .keys = { NULL } },
 };
 static struct schema balance_schema = SCHEMA_DEFINE("balance", struct upstream_balance_spec,
