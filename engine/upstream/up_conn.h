@@ -39,7 +39,7 @@ struct up_conn {
 	uint64_t		 idle_since_ms;
 	uint64_t		 idle_end_ms;	/* idle: when it is let go */
 	uint64_t		 age_end_ms;
-	struct timer		 timer;		/* connecting, in doubt: the limit; idle: as above */
+	struct timer		 timer;		/* a reset may prove its request unseen */
 	struct deferred		 gone;
 	struct deferred		 release;	/* decides on RELEASED, when nothing feeds */
 	struct list		 link;		/* in the peer's idle list */
