@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "engine/app/admin.h"
 #include "engine/proxy/access_log_conf.h"
 #include "engine/proxy/listener_conf.h"
 #include "engine/proxy/route_conf.h"
@@ -18,6 +19,7 @@ struct gateway_conf {
 	struct schema_list			 routes;
 	const struct app_limits_conf		*limits;
 	const struct proxy_log_conf		*log;
+	const struct admin_conf			*admin;
 	uint64_t				 workers;
 };
 
@@ -38,6 +40,8 @@ static const struct schema_row rows[] = {
 	    .help = "which request goes where"),
 	SCHEMA_ROW("limits", OBJECT, struct gateway_conf, limits, .sub = &app_limits_schema,
 	    .flags = SCHEMA_ALWAYS, .help = "of the process"),
+	SCHEMA_ROW("admin", OBJECT, struct gateway_conf, admin, .sub = &admin_schema,
+	    .flags = SCHEMA_ALWAYS, .help = "where the process is watched and told what to do"),
 	SCHEMA_ROW("log", OBJECT, struct gateway_conf, log, .sub = &proxy_log_schema,
 	    .flags = SCHEMA_ALWAYS, .help = "what is written about requests and about the process"),
 	SCHEMA_ROW("workers", INT, struct gateway_conf, workers, .def = "auto", .min = 1,
@@ -59,6 +63,7 @@ gateway_view(const struct schema_obj *root, struct app_view *v)
 		.defaults = c->defaults,
 		.limits = c->limits,
 		.log = c->log,
+		.admin = c->admin,
 		.workers = c->workers,
 	};
 }

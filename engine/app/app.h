@@ -35,6 +35,7 @@ struct app_view {
 	const struct route_defaults_conf	*defaults;	/* NULL: none */
 	const struct app_limits_conf		*limits;
 	const struct proxy_log_conf		*log;
+	const struct admin_conf			*admin;
 	uint64_t				 workers;	/* SCALAR_AUTO */
 };
 

@@ -27,6 +27,7 @@ struct app_options {
 	bool		 json;
 };
 
+struct admin;
 struct app;
 struct stats;
 
@@ -51,6 +52,7 @@ struct app {
 	struct worker			**workers_v;	/* for snapshot_publish */
 	unsigned			 n_workers;
 	struct stats			*stats;		/* a shard of it each worker has */
+	struct admin			*admin;
 	struct sockets			*sockets;
 	struct snapshot			*current;	/* one reference */
 	uint64_t			 generation;
@@ -80,8 +82,10 @@ int	start_run(struct app *);
 bool	app_reload(struct app *);
 
 /* Everything beside the snapshot that a generation needs and that can fail: sockets, the access
-   log. False: b->diag says what, and nothing is held. Then commit, when it is published. */
+   log, the admin listener. False: b->diag says what, and nothing is held. Then commit, when it is
+   published, or abort. */
 bool	app_prepare(struct app *, struct build *);
+void	app_abort(struct app *);
 void	app_commit(struct app *, const struct gate *);
 /* Metrics of the configuration: a generation was loaded, or one was refused. */
 void	app_tell_config(struct app *, bool ok);

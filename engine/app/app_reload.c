@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "engine/app/admin.h"
 #include "engine/app/app_impl.h"
 #include "engine/base/check.h"
 #include "engine/base/log.h"
@@ -49,11 +50,24 @@ app_prepare(struct app *app, struct build *b)
 	if (!sockets_prepare(app->sockets, b->gate, b->snap->arena, b->diag))
 		return (false);
 	err = log == NULL ? NULL : access_log_prepare(b->snap->arena, log);
-	if (err == NULL)
-		return (true);
-	diag_error(b->diag, log->mark, "%s", err->what);
+	if (err != NULL) {
+		diag_error(b->diag, log->mark, "%s", err->what);
+	} else if (b->view.admin != NULL) {
+		err = admin_prepare(app->admin, b->snap->arena, b->view.admin);
+		if (err != NULL)
+			diag_error(b->diag, err->mark, "admin: %s", err->what);
+	}
+	if (err != NULL)
+		app_abort(app);
+	return (err == NULL);
+}
+
+void
+app_abort(struct app *app)
+{
 	sockets_abort(app->sockets);
-	return (false);
+	access_log_abort();
+	admin_abort(app->admin);
 }
 
 void
@@ -61,6 +75,7 @@ app_commit(struct app *app, const struct gate *gate)
 {
 	sockets_commit(app->sockets);
 	access_log_commit();
+	admin_commit(app->admin);
 	if (gate->log != NULL)
 		log_set_level((enum log_level)gate->log->level);
 	proxy_limits_set(gate->max_connections);
@@ -76,8 +91,7 @@ publish(struct app *app, struct build *b)
 	s = build_take(b);
 	if (s == NULL || !snapshot_publish(s, app->workers_v, app->n_workers, &app->main,
 	    proxy_apply, proxy_retired)) {
-		sockets_abort(app->sockets);
-		access_log_abort();
+		app_abort(app);
 		snapshot_discard(&s);
 		b->no_memory = true;
 		return (false);

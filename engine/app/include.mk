@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += libengine_app.a
 libengine_app_a_SOURCES = \
+	engine/app/admin.c engine/app/admin.h \
+	engine/app/admin_conn.c \
+	engine/app/admin_impl.h \
+	engine/app/admin_pages.c \
 	engine/app/app.c engine/app/app.h \
 	engine/app/app_commands.c \
 	engine/app/app_drain.c \
@@ -13,3 +17,4 @@ libengine_app_a_SOURCES = \
 	engine/app/build_routes.c \
 	engine/app/sockets.c engine/app/sockets.h \
 	engine/app/start.c
+libengine_app_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)

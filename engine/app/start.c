@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "engine/app/admin.h"
 #include "engine/app/app_impl.h"
 #include "engine/base/check.h"
 #include "engine/base/log.h"
@@ -165,6 +166,36 @@ unwatch_signals(struct app *app)
 		sig_del(app->main.loop, all[i]);
 }
 
+/* ---- what the admin listener asks of the process ---- */
+
+static void
+tell_status(void *arg, struct admin_status *r)
+{
+	struct app *app;
+
+	CAST_OBJ(app, arg, APP_MAGIC);
+	*r = (struct admin_status){ .current = app->current, .draining = app->draining,
+		.n_workers = app->n_workers };
+}
+
+static bool
+ask_reload(void *arg)
+{
+	struct app *app;
+
+	CAST_OBJ(app, arg, APP_MAGIC);
+	return (app_reload(app));
+}
+
+static void
+ask_drain(void *arg)
+{
+	struct app *app;
+
+	CAST_OBJ(app, arg, APP_MAGIC);
+	app_drain(app);
+}
+
 /* ---- start and end ---- */
 
 /* The first generation; its workers: is how many there will be. */
@@ -230,6 +261,7 @@ start_run(struct app *app)
 {
 	struct build b;
 	struct err *err;
+	bool log_ended;
 	int rc;
 
 	raise_files();
@@ -239,6 +271,8 @@ start_run(struct app *app)
 	app->stats = stats_new();
 	app->main.stats = stats_shard_new(app->stats);
 	access_log_init(stats_shard_new(app->stats));
+	app->admin = admin_new(&app->main, app->stats, app->prog->name,
+	    &(const struct admin_hooks){ tell_status, ask_reload, ask_drain, app });
 	rc = start_all(app, &b);
 	build_fini(&b);
 	if (rc == APP_OK) {
@@ -246,13 +280,17 @@ start_run(struct app *app)
 		timer_clear(&app->drain_end);
 	}
 	stop_workers(app);
-	if (!access_log_stop(LOG_END_MS))
+	admin_free(&app->admin);
+	log_ended = access_log_stop(LOG_END_MS);
+	if (!log_ended)
 		log_warn("the access log is not read: its end is lost");
 	snapshot_discard(&app->current);
 	if (app->sockets != NULL)
 		sockets_free(&app->sockets);
 	unwatch_signals(app);
 	worker_fini(&app->main);
-	stats_free(&app->stats);
+	/* A log that is stuck may still count what it loses. */
+	if (log_ended)
+		stats_free(&app->stats);
 	return (rc);
 }

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_APP_ADMIN_IMPL_H
+#define WEIR_APP_ADMIN_IMPL_H
+
+/* Private to admin*.c. */
+#include "engine/app/admin.h"
+#include "engine/base/addr.h"
+#include "engine/base/list.h"
+#include "engine/h1/h1.h"
+#include "engine/loop/timer.h"
+#include "engine/mem/arena.h"
+#include "engine/net/conn.h"
+#include "engine/net/listener.h"
+#include "engine/stats/prom.h"
+
+/* A listening socket, or none. */
+struct admin_door {
+	unsigned		 magic;
+#define ADMIN_DOOR_MAGIC	0x3b0d5f17
+	bool			 is_open;
+	bool			 is_unix;
+	struct admin		*admin;
+	struct addr		 addr;
+	bool			 is_dual;
+	struct listener_socket	 sock;
+};
+
+enum {
+	ADMIN_TCP,
+	ADMIN_UNIX,
+	ADMIN_DOORS
+};
+
+struct admin {
+	unsigned		 magic;
+#define ADMIN_MAGIC	0x4de802b9
+	struct worker		*worker;	/* the main thread's */
+	struct stats		*stats;
+	const char		*program;
+	struct admin_hooks	 hooks;
+	uint64_t		 begun_us;	/* wall time */
+	struct admin_door	 doors[ADMIN_DOORS];
+	bool			 write;		/* changes over TCP are allowed */
+	/* between prepare and commit */
+	struct admin_wanted {
+		bool		 open[ADMIN_DOORS];
+		int		 fd[ADMIN_DOORS];	/* -1: what is there stays */
+		struct addr	 addr[ADMIN_DOORS];
+		bool		 is_dual, write;
+	}			 next;
+	struct list		 conns;
+	unsigned		 n_conns;
+};
+
+struct admin_reply {
+	unsigned		 status;
+	struct slice		 type;		/* Content-Type; empty: text/plain */
+	struct slice		 allow;		/* with 405 */
+	struct prom_text	 body;
+};
+
+struct admin_conn {
+	unsigned		 magic;
+#define ADMIN_CONN_MAGIC	0x2c47e19d
+	bool			 is_unix:1;
+	bool			 busy:1;	/* a request is read or answered */
+	bool			 answered:1;
+	bool			 closing:1;	/* no further request */
+	struct admin		*admin;
+	struct list		 link;
+	struct timer		 timer;
+	struct deferred		 done;		/* an answer is out */
+	struct deferred		 gone;
+	struct arena		 arena;		/* of the request */
+	struct msg_req		 req;
+	struct page		*head;
+	uint64_t		 body_bytes;
+	struct admin_reply	 reply;
+	struct pipe		 pipe;
+	struct conn		 conn;
+	struct h1		 h1;
+};
+
+/* admin_conn.c: listener_accept_fn; arg is the door. */
+void	admin_conn_accept(void *door, int fd, const struct addr *peer);
+/* Closes and frees; nothing of it may be on the stack. */
+void	admin_conn_free(struct admin_conn *);
+
+/* admin_pages.c: what the request asks for. False: no memory. */
+bool	admin_answer(struct admin *, bool may_write, const struct msg_req *, struct admin_reply *);
+/* A problem of the request itself. */
+bool	admin_problem(struct admin_reply *, unsigned status, struct slice what);
+
+#endif
