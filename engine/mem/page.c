@@ -16,6 +16,7 @@ enum {
 	PAGE_CHUNK_BYTES = 1 << 20,
 	PAGE_PER_CHUNK = PAGE_CHUNK_BYTES / PAGE_BYTES - 1, /* the first slot holds descriptors */
 	PAGE_LARGE_MAX = 16 << 20,
+	PAGE_BIG_KEPT = 32, /* free big pages: 2.5 MiB a worker at most, given back one a tick */
 	PAGE_TICK_MAX = 128 /* pages given back in one tick: bounds the time it takes */
 };
 
@@ -38,10 +39,23 @@ page_pool_init(struct page_pool *pool, uint32_t max_pages)
 	memset(pool, 0, sizeof(*pool));
 	pool->magic = PAGE_POOL_MAGIC;
 	pool->max = max_pages;
+	list_init(&pool->big_list);
 	list_init(&pool->warm_list);
 	list_init(&pool->cold_list);
 	list_init(&pool->chunks);
 	pool->arena_src = (struct arena_blocks){page_block_get, page_block_put, pool};
+}
+
+static void
+page_drop_big(struct page_pool *pool)
+{
+	struct page *page;
+
+	page = list_entry(pool->big_list.prev, struct page, link);
+	list_del(&page->link);
+	unpoison_bytes(page->data, PAGE_BIG_BYTES);
+	pool->big_free--;
+	xfree(page);
 }
 
 void
@@ -52,6 +66,8 @@ page_pool_fini(struct page_pool *pool)
 
 	CHECK_OBJ(pool, PAGE_POOL_MAGIC);
 	must(pool->in_use == 0);
+	while (pool->big_free > 0)
+		page_drop_big(pool);
 	LIST_FOREACH_SAFE(c, next, &pool->chunks, struct page_chunk, link) {
 		CHECK_OBJ(c, PAGE_CHUNK_MAGIC);
 		c->magic = 0;
@@ -129,18 +145,27 @@ page_get_large(struct page_pool *pool, size_t bytes)
 		return (page_get(pool));
 	if (bytes > PAGE_LARGE_MAX)
 		return (NULL);
+	if (bytes < PAGE_BIG_BYTES)
+		bytes = PAGE_BIG_BYTES;
 	units = page_units(bytes);
 	if (units > pool->max || pool->in_use > pool->max - units)
 		return (NULL);
-	page = mem_try_aligned(sizeof(struct page), sizeof(struct page) + bytes);
-	if (page == NULL)
-		return (NULL);
-	memset(page, 0, sizeof(*page));
+	if (bytes == PAGE_BIG_BYTES && pool->big_free > 0) {
+		page = list_entry(pool->big_list.next, struct page, link);
+		list_del(&page->link);
+		pool->big_free--;
+		unpoison_bytes(page->data, PAGE_BIG_BYTES);
+	} else {
+		page = mem_try_aligned(sizeof(struct page), sizeof(struct page) + bytes);
+		if (page == NULL)
+			return (NULL);
+		memset(page, 0, sizeof(*page));
+		page->cap = (uint32_t)bytes;
+		page->data = (char *)(page + 1);
+		page->pool = pool;
+		list_init(&page->link);
+	}
 	page->refs = 1;
-	page->cap = (uint32_t)bytes;
-	page->data = (char *)(page + 1);
-	page->pool = pool;
-	list_init(&page->link);
 	pool->in_use += units;
 	pool->large += units;
 	return (page);
@@ -159,7 +184,13 @@ page_release_(struct page *page)
 		must(pool->in_use >= units && pool->large >= units);
 		pool->in_use -= units;
 		pool->large -= units;
-		xfree(page);
+		if (page->cap == PAGE_BIG_BYTES && pool->big_free < PAGE_BIG_KEPT) {
+			pool->big_free++;
+			list_add_head(&pool->big_list, &page->link);
+			poison_bytes(page->data, PAGE_BIG_BYTES);
+		} else {
+			xfree(page);
+		}
 		return;
 	}
 	must(pool->in_use > 0);
@@ -187,6 +218,8 @@ void
 page_pool_trim(struct page_pool *pool, uint32_t keep)
 {
 	CHECK_OBJ(pool, PAGE_POOL_MAGIC);
+	while (pool->big_free > keep)
+		page_drop_big(pool);
 	while (pool->warm > keep)
 		page_chill(pool);
 	if (pool->warm_least > pool->warm)
@@ -199,6 +232,8 @@ page_pool_tick(struct page_pool *pool)
 	uint32_t n;
 
 	CHECK_OBJ(pool, PAGE_POOL_MAGIC);
+	if (pool->big_free > 0)
+		page_drop_big(pool);
 	n = (pool->warm_least + 1) / 2;
 	if (n > PAGE_TICK_MAX)
 		n = PAGE_TICK_MAX;

@@ -24,7 +24,10 @@
 
 #define PAGE_POOL_MAGIC	0x9a9e0001u
 
-enum { PAGE_BYTES = 16384 };
+enum {
+	PAGE_BYTES = 16384,
+	PAGE_BIG_BYTES = 5 * PAGE_BYTES	/* for bulk reads: 64 KiB of body and the head before it */
+};
 
 struct page_pool;
 
@@ -45,6 +48,8 @@ struct page_pool {
 	uint32_t cold;		/* free, memory given back */
 	uint32_t warm_least;	/* least warm since the last tick */
 	uint32_t large;		/* of in_use: held by large pages */
+	uint32_t big_free;	/* pages of PAGE_BIG_BYTES kept for the next bulk read */
+	struct list big_list;	/* latest freed first */
 	struct list warm_list;	/* latest freed first */
 	struct list cold_list;
 	struct list chunks;
@@ -67,8 +72,9 @@ void page_pool_fini(struct page_pool *pool);
 /* A page with one reference, contents undefined; NULL at the limit or without memory. */
 struct page *page_get(struct page_pool *pool) CC_MUST_USE;
 
-/* One page of bytes, at least PAGE_BYTES, at most 16 MiB: for heads that outgrow a page.  From
-   the allocator, so not for the common case.  NULL as above. */
+/* One page of at least `bytes`, at most 16 MiB: for bulk reads and heads that outgrow a page.  Up to
+   PAGE_BIG_BYTES it has that size and comes from a few kept ones; larger ones come from the
+   allocator, so not for the common case.  NULL as above. */
 struct page *page_get_large(struct page_pool *pool, size_t bytes) CC_MUST_USE;
 
 void page_release_(struct page *page);

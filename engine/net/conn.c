@@ -10,8 +10,7 @@
 enum {
 	CONN_READS_A_TURN = 4,	/* then neighbours have their turn; the rest is deferred */
 	CONN_PIECES = 16,	/* iovecs gathered for one write */
-	/* a read that filled its page is followed by ones of this size */
-	CONN_BIG_BYTES = 64 * 1024,
+	CONN_BULK_READS = 16,	/* a read that filled its page: so many more are into big pages */
 	CONN_LEAST_ROOM = 4 * 1024 /* less than this left in a page: take a fresh one */
 };
 
@@ -42,7 +41,8 @@ conn_init(struct conn *c, struct loop *loop, struct page_pool *pages, struct cod
 	/* The transport is set up by tcp_accept_fd or tcp_connect, before or after. */
 	c->magic = CONN_MAGIC;
 	c->readable = c->closed_seen = c->blocked = false;
-	c->in_eof = c->eof_told = c->is_closed = c->in_feed = c->bulk = false;
+	c->in_eof = c->eof_told = c->is_closed = c->in_feed = false;
+	c->bulk = 0;
 	c->writable = true;
 	c->codec = codec;
 	c->in = NULL;
@@ -105,7 +105,7 @@ static bool
 make_room(struct conn *c)
 {
 	uint32_t left = c->in_end - c->in_start;
-	size_t want = c->bulk ? CONN_BIG_BYTES : PAGE_BYTES;
+	size_t want = c->bulk > 0 ? PAGE_BIG_BYTES : PAGE_BYTES;
 	struct page *p;
 
 	if (c->in != NULL && left == 0 && c->in->refs == 1 && c->in->cap >= want) {
@@ -114,7 +114,7 @@ make_room(struct conn *c)
 	}
 	if (c->in != NULL && c->in_end < c->in->cap && left > 0)
 		return (true);
-	if (c->in != NULL && left == 0 && c->in->cap - c->in_end >= CONN_LEAST_ROOM && !c->bulk)
+	if (c->in != NULL && left == 0 && c->in->cap - c->in_end >= CONN_LEAST_ROOM && c->bulk == 0)
 		return (true);
 	if (left > 0 && left >= want)
 		want = c->codec->ops->head_room(c->codec);
@@ -188,10 +188,10 @@ read_once(struct conn *c)
 		/* Short and no FIN seen: the kernel has no more, its next bytes make a new edge. */
 		if (n < v.iov_len && !c->closed_seen)
 			c->readable = false;
-		if (n < PAGE_BYTES / 2)
-			c->bulk = false;
-		else if (n == v.iov_len)
-			c->bulk = true;
+		if (n == v.iov_len || n > PAGE_BYTES)
+			c->bulk = CONN_BULK_READS;
+		else if (c->bulk > 0)
+			c->bulk--;
 		return (true);
 	case IO_AGAIN:
 		c->readable = false;

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <linux/sockios.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "engine/base/check.h"
@@ -25,6 +26,22 @@ rc_of_errno(void)
 	}
 }
 
+/*
+ * recv and send as plain system calls: the C library's wrappers are cancellation points, and in a
+ * program with threads each call pays two atomic operations for that. Nobody cancels our threads.
+ */
+static ssize_t
+sys_recv(int fd, void *buf, size_t n)
+{
+	return (syscall(SYS_recvfrom, fd, buf, n, 0, NULL, NULL));
+}
+
+static ssize_t
+sys_send(int fd, const void *buf, size_t n)
+{
+	return (syscall(SYS_sendto, fd, buf, n, MSG_NOSIGNAL, NULL, 0));
+}
+
 static enum io_rc
 tcp_read(struct transport *t, struct iovec *v, unsigned n_vec, size_t *n_r)
 {
@@ -32,7 +49,7 @@ tcp_read(struct transport *t, struct iovec *v, unsigned n_vec, size_t *n_r)
 
 	/* recv is measurably cheaper than readv for the usual single piece. */
 	do {
-		n = n_vec == 1 ? recv(t->io.fd, v->iov_base, v->iov_len, 0) :
+		n = n_vec == 1 ? sys_recv(t->io.fd, v->iov_base, v->iov_len) :
 		    readv(t->io.fd, v, (int)n_vec);
 	} while (n < 0 && errno == EINTR);
 	if (n > 0) {
@@ -50,8 +67,8 @@ tcp_write(struct transport *t, struct iovec *v, unsigned n_vec, size_t *n_r)
 	ssize_t n;
 
 	do {
-		n = n_vec == 1 ? send(t->io.fd, v->iov_base, v->iov_len, MSG_NOSIGNAL) :
-		    sendmsg(t->io.fd, &m, MSG_NOSIGNAL);
+		n = n_vec == 1 ? sys_send(t->io.fd, v->iov_base, v->iov_len) :
+		    syscall(SYS_sendmsg, t->io.fd, &m, MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
 	if (n >= 0) {
 		*n_r = (size_t)n;

@@ -24,6 +24,37 @@ struct worker_thread {
 	struct err	*err;
 };
 
+enum {
+	WORKER_PAGE_TICK_MS = 1000,
+	WORKER_PAGES_KEPT = 4	/* so few are left alone: an idle worker has no timer */
+};
+
+static bool
+has_pages_to_give(const struct worker *w)
+{
+	return (w->pages.warm > WORKER_PAGES_KEPT || w->pages.big_free > 0);
+}
+
+static void
+on_page_tick(void *arg)
+{
+	struct worker *w;
+
+	CAST_OBJ(w, arg, WORKER_MAGIC);
+	page_pool_tick(&w->pages);
+	if (has_pages_to_give(w))
+		timer_set(w->loop, &w->page_tick, loop_now_ms(w->loop) + WORKER_PAGE_TICK_MS);
+}
+
+static void
+on_turn_end(void *arg)
+{
+	struct worker *w = arg;
+
+	if (!timer_is_set(&w->page_tick) && has_pages_to_give(w))
+		timer_set(w->loop, &w->page_tick, loop_now_ms(w->loop) + WORKER_PAGE_TICK_MS);
+}
+
 struct err *
 worker_init(struct worker *w, unsigned index, size_t max_pages)
 {
@@ -37,6 +68,9 @@ worker_init(struct worker *w, unsigned index, size_t max_pages)
 		return (err_because(err, "worker %u has no event loop", index));
 	page_pool_init(&w->pages, (uint32_t)max_pages);
 	rnd_init(&w->rnd);
+	timer_init(&w->page_tick, on_page_tick, w);
+	turn_hook_init(&w->turn_end, on_turn_end, w);
+	loop_on_turn_end(w->loop, &w->turn_end);
 	return (NULL);
 }
 
@@ -45,6 +79,8 @@ worker_fini(struct worker *w)
 {
 	CHECK_OBJ(w, WORKER_MAGIC);
 	must(!w->running);
+	timer_clear(&w->page_tick);
+	turn_hook_remove(&w->turn_end);
 	page_pool_fini(&w->pages);
 	loop_free(&w->loop);
 	w->magic = 0;

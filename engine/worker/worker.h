@@ -15,6 +15,7 @@
 #include "engine/base/rnd.h"
 #include "engine/loop/loop.h"
 #include "engine/loop/mailbox.h"
+#include "engine/loop/timer.h"
 #include "engine/mem/err.h"
 #include "engine/mem/page.h"
 
@@ -41,6 +42,8 @@ struct worker {
 	unsigned		 index;
 	struct loop		*loop;
 	struct page_pool	 pages;
+	struct timer		 page_tick;	/* gives memory of idle pages back; not set when there are none */
+	struct turn_hook	 turn_end;
 	struct rnd		 rnd;
 	struct stats_shard	*stats;		/* this worker's; written here only */
 	struct snapshot_use	*snap;		/* the current generation; NULL before the first */
