@@ -170,3 +170,9 @@ listener_stop(struct listener_socket *l)
 	(void)close(l->fd);
 	l->fd = -1;
 }
+
+void
+listener_discard(int fd)
+{
+	(void)close(fd);
+}

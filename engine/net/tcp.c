@@ -187,3 +187,10 @@ tcp_connect(struct transport *t, struct loop *loop, const struct addr *to, io_re
 	}
 	return (at_once ? IO_OK : IO_AGAIN);
 }
+
+void
+tcp_refuse(int fd, struct slice last_words)
+{
+	(void)send(fd, last_words.p, last_words.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)close(fd);
+}

@@ -8,6 +8,7 @@
  */
 #include <stdbool.h>
 
+#include "engine/base/slice.h"
 #include "engine/net/transport.h"
 
 struct loop;
@@ -22,5 +23,9 @@ bool		tcp_accept_fd(struct transport *, struct loop *, int fd, io_ready_fn *, vo
  */
 enum io_rc	tcp_connect(struct transport *, struct loop *, const struct addr *, io_ready_fn *,
 		    void *arg);
+
+/* An accepted fd that will not be served: says these last words, if the kernel takes them, and
+   closes it. */
+void		tcp_refuse(int fd, struct slice last_words);
 
 #endif

@@ -3,7 +3,6 @@
 
 #include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "engine/base/check.h"
 #include "engine/mem/page.h"
@@ -193,6 +192,13 @@ is_too_slow(const struct down_conn *dc, uint64_t bytes, uint64_t since_ms, uint6
 	    bytes * 1000 / (now - since_ms) < l->min_rate);
 }
 
+/* Of the response's body, by the kernel. */
+static uint64_t
+bytes_taken(const struct exchange *ex)
+{
+	return (ex->resp_body.total - ex->resp_body.queued);
+}
+
 /* The next moment at which the client may be found too slow or silent; faults if that is now. */
 static uint64_t
 check_client_pace(struct down_conn *dc, uint64_t now)
@@ -212,7 +218,7 @@ check_client_pace(struct down_conn *dc, uint64_t now)
 	}
 	if (ex->reply_begun && !dc->conn.writable) {
 		at = after(dc->conn.wrote_ms, l->write_idle_ms);
-		if (now >= at || is_too_slow(dc, ex->bytes_out, ex->reply_since_ms, now)) {
+		if (now >= at || is_too_slow(dc, bytes_taken(ex), ex->reply_since_ms, now)) {
 			exchange_abort(ex, now >= at ? REASON_CLIENT_STALLED :
 			    REASON_CLIENT_TOO_SLOW);
 			return (0);
@@ -475,10 +481,7 @@ age_end(struct worker *w, uint64_t now, uint32_t age_ms)
 static void
 refuse(int fd)
 {
-	struct slice s = local_reply_bytes(REASON_CONNECTION_LIMIT);
-
-	(void)send(fd, s.p, s.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	(void)close(fd);
+	tcp_refuse(fd, local_reply_bytes(REASON_CONNECTION_LIMIT));
 }
 
 void

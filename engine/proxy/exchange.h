@@ -97,7 +97,7 @@ struct exchange {
 	struct ex_times		 t;
 	struct chain_run	 chain;
 	uint32_t		 attempts;
-	uint64_t		 bytes_in, bytes_out;	/* of bodies */
+	uint64_t		 bytes_in;	/* of the request's body */
 	uint64_t		 body_since_ms;	/* since when the request's body is awaited */
 	uint64_t		 reply_since_ms;
 	/* of the upstream's bodies, when the idle limit was armed */

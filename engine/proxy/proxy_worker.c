@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include <unistd.h>
-
 #include "engine/base/check.h"
 #include "engine/base/log.h"
 #include "engine/mem/alloc.h"
@@ -158,7 +156,7 @@ open_socket(struct worker *w, struct listener_local *local, unsigned i, int fd)
 		log_error("worker %u cannot accept on listener %.*s", w->index,
 		    (int)local->listener->name.len, local->listener->name.p);
 		if (fd >= 0)
-			(void)close(fd);
+			listener_discard(fd);
 		xfree(ps);
 		return;
 	}
