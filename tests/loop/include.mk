@@ -15,3 +15,24 @@ tests_loop_test_filters_SOURCES = \
 	tests/loop/test_filters.c
 tests_loop_test_filters_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_loop_test_filters_LDADD = $(RIG_LIBS)
+
+# The gateway as it is, with its own filters.
+check_LIBRARIES += libloop.a
+libloop_a_SOURCES = \
+	tests/loop/gw.c \
+	tests/loop/gw.h \
+	tests/loop/lib.h \
+	gateway/gateway_conf.c \
+	gateway/gateway_filters.c \
+	gateway/gateway.h
+
+LOOP_LDFLAGS_WRAP = $(AM_LDFLAGS) -Wl,--wrap=proxy_stats_request
+LOOP_LIBS = libloop.a libfilters.a $(RIG_LIBS)
+
+LOOP_TESTS = tests/loop/test_request
+check_PROGRAMS += $(LOOP_TESTS)
+TESTS += $(LOOP_TESTS)
+
+tests_loop_test_request_SOURCES = tests/loop/test_request.c
+tests_loop_test_request_LDFLAGS = $(LOOP_LDFLAGS_WRAP)
+tests_loop_test_request_LDADD = $(LOOP_LIBS)

@@ -359,6 +359,15 @@ io_init(struct io *io)
 }
 
 static bool
+has_memory(void)
+{
+	void *p = mem_try_malloc(1);
+
+	xfree(p);
+	return (p != NULL);
+}
+
+static bool
 watch(struct loop *l, struct io *io, int fd, unsigned mask, bool edge, io_ready_fn *fn, void *arg)
 {
 	struct sim_watch *w = (struct sim_watch *)(void *)io->ev;
@@ -366,6 +375,10 @@ watch(struct loop *l, struct io *io, int fd, unsigned mask, bool edge, io_ready_
 
 	must(f->io == NULL);
 	io->magic = IO_MAGIC;
+	io->fd = -1;
+	/* The library's table of descriptors may have to grow: a watch can fail for that. */
+	if (!has_memory())
+		return (false);
 	io->fd = fd;
 	io->fn = fn;
 	io->arg = arg;

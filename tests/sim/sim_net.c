@@ -11,12 +11,15 @@
 #include "engine/base/check.h"
 #include "engine/base/list.h"
 #include "engine/loop/loop.h"
-#include "engine/mem/alloc.h"
 #include "engine/net/listener.h"
 #include "engine/net/tcp.h"
 #include "tests/sim/sim_int.h"
 
 #define SIM_CONN_MAGIC	0x53434f4eu	/* "SCON" */
+
+enum {
+	REST_MS = 100	/* of a listener that could not be watched */
+};
 
 struct bytes {
 	char	*p;
@@ -83,6 +86,16 @@ static struct sim_part part = {.step = step, .end = end};
 
 /* ---- bytes ---- */
 
+/* From the C library: failures that tests inject are for the code under test. */
+static void *
+sim_zalloc(size_t n)
+{
+	void *p = calloc(1, n);
+
+	must(p != NULL);
+	return (p);
+}
+
 static void
 bytes_add(struct bytes *b, const void *p, size_t n)
 {
@@ -90,7 +103,8 @@ bytes_add(struct bytes *b, const void *p, size_t n)
 		return;
 	if (b->len + n > b->cap) {
 		b->cap = (b->len + n) * 2;
-		b->p = xrealloc(b->p, b->cap);
+		b->p = realloc(b->p, b->cap);
+		must(b->p != NULL);
 	}
 	memcpy(b->p + b->len, p, n);
 	b->len += n;
@@ -242,7 +256,7 @@ static const struct transport_ops net_ops = {
 static struct sim_conn *
 conn_new(enum conn_state state)
 {
-	struct sim_conn *c = xcalloc(1, sizeof *c);
+	struct sim_conn *c = sim_zalloc(sizeof *c);
 
 	sim_add_part(&part);
 	c->magic = SIM_CONN_MAGIC;
@@ -258,10 +272,29 @@ conn_new(enum conn_state state)
 bool
 tcp_accept_fd(struct transport *t, struct loop *loop, int fd, io_ready_fn *fn, void *arg)
 {
+	struct sim_conn *c = sim_fd_owner(fd, poll_conn);
+
 	t->magic = TRANSPORT_MAGIC;
 	t->ops = &net_ops;
-	(void)sim_fd_owner(fd, poll_conn);
-	return (io_add(loop, &t->io, fd, fn, arg));
+	if (io_add(loop, &t->io, fd, fn, arg))
+		return (true);
+	c->engine_closed = c->engine_reset = true;
+	sim_fd_close(fd);
+	c->fd = -1;
+	t->io.fd = -1;
+	return (false);
+}
+
+void
+tcp_refuse(int fd, struct slice last_words)
+{
+	struct sim_conn *c = sim_fd_owner(fd, poll_conn);
+
+	bytes_add(&c->out, last_words.p, last_words.len);
+	c->engine_closed = true;
+	c->engine_reset = c->arrived > 0;
+	sim_fd_close(fd);
+	c->fd = -1;
 }
 
 static struct sim_server_row *
@@ -274,7 +307,7 @@ server_row(const char *addr)
 			return (row);
 	}
 	sim_add_part(&part);
-	row = xcalloc(1, sizeof *row);
+	row = sim_zalloc(sizeof *row);
 	(void)snprintf(row->addr, sizeof row->addr, "%s", addr);
 	row->mode = SIM_REFUSE;
 	list_init(&row->link);
@@ -301,7 +334,13 @@ tcp_connect(struct transport *t, struct loop *loop, const struct addr *to, io_re
 	c->fd = sim_fd_open(poll_conn, c);
 	t->magic = TRANSPORT_MAGIC;
 	t->ops = &net_ops;
-	must(io_add(loop, &t->io, c->fd, fn, arg));
+	if (!io_add(loop, &t->io, c->fd, fn, arg)) {
+		sim_fd_close(c->fd);
+		c->fd = t->io.fd = -1;
+		c->engine_closed = true;
+		c->state = FAILED;
+		return (net_fail(ENOMEM, IO_RESET));
+	}
 	return (net_fail(EINPROGRESS, IO_AGAIN));
 }
 
@@ -319,7 +358,7 @@ struct err *
 listener_bind(struct arena *arena, struct mark mark, const struct addr *a, bool dual_stack,
     int *fd_r)
 {
-	struct sim_listener *sl = xcalloc(1, sizeof *sl);
+	struct sim_listener *sl = sim_zalloc(sizeof *sl);
 
 	(void)arena;
 	(void)mark;
@@ -405,7 +444,24 @@ listener_resume(struct listener_socket *l)
 		return;
 	timer_clear(&l->backoff);
 	l->paused = false;
-	must(io_add_listener(l->loop, &l->io, l->fd, on_backlog, l));
+	if (!io_add_listener(l->loop, &l->io, l->fd, on_backlog, l)) {
+		l->paused = true;
+		timer_set(l->loop, &l->backoff, loop_now_ms(l->loop) + REST_MS);
+	}
+}
+
+static void
+forget_listener(struct sim_listener *sl)
+{
+	sim_fd_close(sl->fd);
+	list_del(&sl->link);
+	free(sl);
+}
+
+void
+listener_discard(int fd)
+{
+	forget_listener(sim_fd_owner(fd, poll_listener));
 }
 
 void
@@ -419,10 +475,8 @@ listener_stop(struct listener_socket *l)
 	listener_pause(l);
 	for (unsigned i = 0; i < sl->n_queue; i++)
 		sl->queue[i]->engine_closed = sl->queue[i]->engine_reset = true;
-	sim_fd_close(l->fd);
+	forget_listener(sl);
 	l->fd = -1;
-	list_del(&sl->link);
-	xfree(sl);
 }
 
 /* ---- what is under way ---- */
@@ -511,15 +565,15 @@ end(void)
 			abort();
 		}
 		list_del(&c->link);
-		xfree(c->in.p);
-		xfree(c->out.p);
+		free(c->in.p);
+		free(c->out.p);
 		c->magic = 0;
-		xfree(c);
+		free(c);
 	}
 	while (!list_is_empty(&servers)) {
 		node = servers.next;
 		list_del(node);
-		xfree(list_entry(node, struct sim_server_row, link));
+		free(list_entry(node, struct sim_server_row, link));
 	}
 	n_clients = 0;
 }

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/app/build.h"
+#include "engine/base/check.h"
+#include "engine/mem/alloc.h"
+#include "engine/net/listener.h"
+#include "engine/proxy/facts.h"
+#include "engine/proxy/gate.h"
+#include "engine/proxy/proxy_limits.h"
+#include "engine/proxy/proxy_stats.h"
+#include "engine/stats/stats.h"
+#include "engine/upstream/up_impl.h"
+#include "engine/upstream/upstream.h"
+#include "gateway/gateway.h"
+#include "tests/loop/gw.h"
+
+enum {
+	PAGES = 4096,
+	SOCKETS_MAX = 16
+};
+
+static const struct app_program program = {
+	.magic = APP_PROGRAM_MAGIC,
+	.name = "weir-gateway",
+	.what = "the gateway in a test",
+	.default_file = "none.yaml",
+	.schema = &gateway_schema,
+	.view = gateway_view,
+	.proxy = &gateway_proxy,
+};
+
+static struct {
+	struct worker	 main;
+	struct worker	 worker;
+	struct stats	*stats;
+	struct snapshot	*current;
+	uint64_t	 generation;
+	/* addresses that the worker listens on, or will when the gate is published */
+	struct addr	 bound[SOCKETS_MAX];
+	unsigned	 n_bound;
+	unsigned	 n_requests;
+	struct gw_line	 log[GW_LOG_MAX];
+	char		 why[1024];
+} gw;
+
+static uint64_t fail_at;
+
+void
+gw_fail_start_at(uint64_t n)
+{
+	fail_at = n;
+}
+
+/* ---- what is told ---- */
+
+void __wrap_proxy_stats_request(struct worker *, const struct facts *);
+void __real_proxy_stats_request(struct worker *, const struct facts *);
+
+static void
+copy(char *to, struct slice s)
+{
+	size_t n = s.len < GW_TEXT - 1 ? s.len : GW_TEXT - 1;
+
+	if (n > 0)
+		memcpy(to, s.p, n);
+	to[n] = '\0';
+}
+
+/* By the linker's --wrap: it is told of every request, whatever its route and end. */
+void
+__wrap_proxy_stats_request(struct worker *w, const struct facts *f)
+{
+	struct gw_line *line = &gw.log[gw.n_requests++ % GW_LOG_MAX];
+
+	*line = (struct gw_line){ .status = f->status, .reason = f->reason,
+		.attempts = f->attempts, .bytes_in = f->bytes_in, .bytes_out = f->bytes_out,
+		.duration_ms = f->duration_us / 1000 };
+	copy(line->target, f->req->path_raw);
+	if (f->server != NULL)
+		(void)addr_format(&f->server->addr, line->server, sizeof line->server);
+	__real_proxy_stats_request(w, f);
+}
+
+unsigned
+gw_requests(void)
+{
+	return (gw.n_requests);
+}
+
+const struct gw_line *
+gw_log(unsigned n)
+{
+	must(n < gw.n_requests && n + GW_LOG_MAX >= gw.n_requests);
+	return (&gw.log[n % GW_LOG_MAX]);
+}
+
+const struct gw_line *
+gw_last(void)
+{
+	return (gw_log(gw.n_requests - 1));
+}
+
+/* ---- sockets, as engine/app/sockets.c but of the simulated network ---- */
+
+static bool
+is_bound(const struct addr *a)
+{
+	for (unsigned i = 0; i < gw.n_bound; i++) {
+		if (addr_eq(&gw.bound[i], a))
+			return (true);
+	}
+	return (false);
+}
+
+static bool
+bind_sockets(struct gate *gate, struct arena *a)
+{
+	size_t n = (size_t)gate->n_listeners * LISTENER_ADDRS_MAX;
+	struct mem_trap trap;
+	int *fds;
+
+	if (MEM_TRAP_ENTER(&trap))
+		return (false);
+	fds = arena_zarray(a, n + 1, sizeof *fds);
+	memset(fds, 0xff, n * sizeof *fds);
+	gate->fds = fds;
+	gate->n_workers = 1;
+	mem_trap_leave(&trap);
+	for (unsigned i = 0; i < gate->n_listeners; i++) {
+		const struct listener *l = gate->listeners[i];
+
+		for (unsigned k = 0; k < l->n_addrs; k++) {
+			if (!is_bound(&l->addrs[k]))
+				must(listener_bind(a, MARK_NONE, &l->addrs[k], l->is_dual,
+				    &fds[i * LISTENER_ADDRS_MAX + k]) == NULL);
+		}
+	}
+	return (true);
+}
+
+static void
+unbind_sockets(struct gate *gate)
+{
+	for (unsigned i = 0; i < gate->n_listeners * LISTENER_ADDRS_MAX; i++) {
+		if (gate->fds[i] >= 0)
+			listener_discard(gate->fds[i]);
+	}
+}
+
+static void
+keep_sockets(const struct gate *gate)
+{
+	gw.n_bound = 0;
+	for (unsigned i = 0; i < gate->n_listeners; i++) {
+		for (unsigned k = 0; k < gate->listeners[i]->n_addrs; k++) {
+			must(gw.n_bound < SOCKETS_MAX);
+			gw.bound[gw.n_bound++] = gate->listeners[i]->addrs[k];
+		}
+	}
+}
+
+/* ---- generations ---- */
+
+static const char *
+say_mistakes(struct build *b)
+{
+	if (b->no_memory)
+		return ("out of memory");
+	gw.why[0] = '\0';
+	for (size_t i = 0; i < diag_count(b->diag); i++) {
+		const struct diag_item *it = diag_at(b->diag, i);
+		size_t n = strlen(gw.why);
+
+		(void)snprintf(gw.why + n, sizeof gw.why - n, "%u:%u: %s; ", it->mark.line,
+		    it->mark.col, it->message);
+	}
+	return (gw.why);
+}
+
+static bool
+publish(struct build *b)
+{
+	struct worker *workers[] = { &gw.worker };
+	struct snapshot *s, *before = gw.current;
+	struct gate *gate = b->gate;
+
+	if (!bind_sockets(gate, b->snap->arena)) {
+		b->no_memory = true;
+		return (false);
+	}
+	s = build_take(b);
+	if (s == NULL || !snapshot_publish(s, workers, 1, &gw.main, proxy_apply,
+	    proxy_retired)) {
+		unbind_sockets(gate);
+		snapshot_discard(&s);
+		b->no_memory = true;
+		return (false);
+	}
+	keep_sockets(gate);
+	proxy_limits_set(gate->max_connections);
+	gw.current = s;
+	gw.generation = s->generation;
+	snapshot_discard(&before);
+	return (true);
+}
+
+static const char *
+load(const char *path)
+{
+	const char *const paths[] = { path };
+	struct load_options opt = { .paths = paths, .n_paths = 1 };
+	const char *why = NULL;
+	struct build b;
+
+	if (!build_run(&b, &program, &opt, gw.current, gw.generation + 1) || !publish(&b))
+		why = say_mistakes(&b);
+	build_fini(&b);
+	return (why);
+}
+
+static const char *
+load_text(const char *yaml)
+{
+	char path[] = "/tmp/weir-gw-XXXXXX.yaml";
+	int fd = mkstemps(path, sizeof ".yaml" - 1);
+	const char *why;
+
+	must(fd >= 0);
+	must(write(fd, yaml, strlen(yaml)) == (ssize_t)strlen(yaml));
+	(void)close(fd);
+	why = load(path);
+	(void)unlink(path);
+	return (why);
+}
+
+const char *
+gw_reload(const char *yaml)
+{
+	const char *why = load_text(yaml);
+
+	sim_run_until_idle();
+	return (why);
+}
+
+uint64_t
+gw_generation(void)
+{
+	return (gw.worker.snap == NULL ? 0 : gw.worker.snap->snap->generation);
+}
+
+bool
+gw_listens(uint16_t port)
+{
+	struct proxy_socket *ps;
+
+	LIST_FOREACH(ps, &proxy_of(&gw.worker)->sockets, struct proxy_socket, link) {
+		if (addr_port(&ps->addr) == port)
+			return (true);
+	}
+	return (false);
+}
+
+/* ---- start and end ---- */
+
+static void
+end_process(void)
+{
+	mailbox_drain(gw.main.loop);
+	snapshot_discard(&gw.current);
+	if (gw.worker.magic != 0)
+		worker_fini(&gw.worker);
+	if (gw.main.magic != 0 && gw.main.loop != NULL)
+		worker_fini(&gw.main);
+	stats_free(&gw.stats);
+}
+
+static const char *
+enter(void)
+{
+	if (upstream_worker_enter(&gw.worker) != NULL)
+		return ("out of memory");
+	if (proxy_worker_enter(&gw.worker) == NULL)
+		return (NULL);
+	upstream_worker_leave(&gw.worker);
+	return ("out of memory");
+}
+
+static const char *
+begin(void)
+{
+	static bool registered;
+	struct stats_shard *shards[2];
+	const char *why;
+
+	if (!registered) {
+		proxy_program = &gateway_proxy;
+		build_register_filters();
+		registered = true;
+	}
+	memset(&gw, 0, sizeof gw);
+	/* What start.c makes without a net: it would end the process, with exit code 3. */
+	gw.stats = stats_new();
+	shards[0] = stats_shard_new(gw.stats);
+	shards[1] = stats_shard_new(gw.stats);
+	if (fail_at != 0)
+		mem_fail_at(fail_at);
+	fail_at = 0;
+	if (worker_init(&gw.main, WORKER_MAIN, PAGES) != NULL) {
+		stats_free(&gw.stats);
+		return ("out of memory");
+	}
+	gw.main.stats = shards[0];
+	if (worker_init(&gw.worker, 0, PAGES) != NULL) {
+		gw.worker.magic = 0;
+		end_process();
+		return ("out of memory");
+	}
+	gw.worker.stats = shards[1];
+	rnd_init_seed(&gw.worker.rnd, 1);
+	why = enter();
+	if (why != NULL)
+		end_process();
+	return (why);
+}
+
+static const char *
+start(const char *path, const char *yaml)
+{
+	const char *why = begin();
+
+	if (why != NULL)
+		return (why);
+	why = path != NULL ? load(path) : load_text(yaml);
+	if (why != NULL)
+		gw_stop();
+	else
+		sim_run_until_idle();
+	return (why);
+}
+
+const char *
+gw_start(const char *yaml)
+{
+	return (start(NULL, yaml));
+}
+
+const char *
+gw_start_file(const char *path)
+{
+	return (start(path, NULL));
+}
+
+void
+gw_stop(void)
+{
+	proxy_worker_leave(&gw.worker);
+	upstream_worker_leave(&gw.worker);
+	snapshot_drop_use(&gw.worker);
+	end_process();
+}
+
+void
+gw_drain(void)
+{
+	proxy_drain(&gw.worker);
+}
+
+/* ---- what is held ---- */
+
+unsigned
+gw_clients(void)
+{
+	return ((unsigned)proxy_of(&gw.worker)->conns.in_use);
+}
+
+unsigned
+gw_exchanges(void)
+{
+	return ((unsigned)proxy_of(&gw.worker)->exchanges.in_use);
+}
+
+unsigned
+gw_pages(void)
+{
+	return (gw.worker.pages.in_use);
+}
+
+unsigned
+gw_up_conns(void)
+{
+	return ((unsigned)up_of(&gw.worker)->conns.in_use);
+}
+
+const char *
+gw_is_empty(bool all)
+{
+	const struct worker *w = &gw.worker;
+	size_t streams;
+
+	sim_run_until_idle();
+	streams = up_of(w)->streams.in_use;
+	if (gw_exchanges() == 0 && w->exchanges == 0 && streams == 0 && gw_pages() == 0 &&
+	    (!all || (gw_clients() == 0 && w->connections == 0 && proxy_limits_count() == 0)))
+		return (NULL);
+	(void)snprintf(gw.why, sizeof gw.why, "left: %u exchanges (%u counted), %zu upstream "
+	    "streams, %u pages, %u client connections (%u, %llu counted)", gw_exchanges(),
+	    w->exchanges, streams, gw_pages(), gw_clients(), w->connections,
+	    (unsigned long long)proxy_limits_count());
+	return (gw.why);
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "tests/loop/lib.h"
+
+/* Whole exchanges: in pieces of any size, and cut at any byte of either side. */
+
+#define GET		"GET /a?b=c HTTP/1.1\r\nHost: example.org\r\n\r\n"
+#define POST		"POST /form HTTP/1.1\r\nHost: example.org\r\nContent-Length: 11\r\n\r\nname=weaver"
+#define POST_CHUNKED	"POST /up HTTP/1.1\r\nHost: example.org\r\n"	\
+			"Transfer-Encoding: chunked\r\n\r\n"		\
+			"4\r\nname\r\n7\r\n=weaver\r\n0\r\nX-Sum: 1\r\n\r\n"
+#define ANSWER		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+#define ANSWER_CHUNKED	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n" \
+			"2\r\nhe\r\n3\r\nllo\r\n0\r\nX-Sum: 2\r\n\r\n"
+#define ANSWER_CLOSE	"HTTP/1.1 200 OK\r\n\r\nhello"
+#define ANSWER_CONTINUE	"HTTP/1.1 100 Continue\r\n\r\n" ANSWER
+
+struct kind {
+	const char	*name;
+	struct slice	 request;
+	struct slice	 answer;
+	bool		 until_close;	/* the answer ends with its connection */
+	const char	*seen;		/* at the end of what the server gets */
+	const char	*got;		/* and the client */
+};
+
+#define S(literal)	{ "" literal, sizeof literal - 1 }
+static const struct kind kinds[] = {
+	{ "get", S(GET), S(ANSWER), false, "\r\n\r\n", "\r\n\r\nhello" },
+	{ "post", S(POST), S(ANSWER), false, "\r\n\r\nname=weaver", "\r\n\r\nhello" },
+	{ "chunked request", S(POST_CHUNKED), S(ANSWER), false, "0\r\nX-Sum: 1\r\n\r\n",
+	    "\r\n\r\nhello" },
+	{ "chunked answer", S(GET), S(ANSWER_CHUNKED), false, "\r\n\r\n",
+	    "0\r\nX-Sum: 2\r\n\r\n" },
+	{ "answer until close", S(GET), S(ANSWER_CLOSE), true, "\r\n\r\n", "o\r\n0\r\n\r\n" },
+	{ "after 100", S(POST), S(ANSWER_CONTINUE), false, "name=weaver", "\r\n\r\nhello" },
+};
+
+static bool
+ends_with(struct sim_conn *c, const char *text)
+{
+	struct slice got = sim_received(c);
+	size_t n = strlen(text);
+
+	return (got.len >= n && memcmp(got.p + got.len - n, text, n) == 0);
+}
+
+static void
+assert_ends_with(const struct kind *k, struct sim_conn *c, const char *text)
+{
+	if (!ends_with(c, text))
+		fail_msg("%s: \"%.*s\" does not end with \"%s\"", k->name,
+		    (int)sim_received(c).len, sim_received(c).p, text);
+}
+
+/* One request and its answer, both in pieces of n bytes. */
+static void
+exchange(const struct kind *k, size_t n)
+{
+	struct sim_conn *c = client(), *s;
+	unsigned before = gw_requests();
+
+	sim_chunk(c, n);
+	sim_send(c, k->request);
+	s = server(SERVER);
+	assert_ends_with(k, s, k->seen);
+	sim_chunk(s, n);
+	sim_send(s, k->answer);
+	if (k->until_close)
+		sim_close(s);
+	assert_ends_with(k, c, k->got);
+	assert_int_equal(gw_requests(), before + 1);
+	assert_ended(200, REASON_NONE);
+	OK(sim_expect_open(c));
+	OK(gw_is_empty(false));
+	sim_close(c);
+	if (!k->until_close)
+		sim_close(s);	/* so that the next one begins with a connection of its own */
+	OK(gw_is_empty(true));
+	assert_int_equal(gw_up_conns(), 0);
+}
+
+static void
+test_pieces(void **state)
+{
+	static const size_t sizes[] = { 0, 1, 2, 3, 7, 40 };
+
+	(void)state;
+	OK(gw_start(CONF));
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		for (size_t n = 0; n < sizeof sizes / sizeof sizes[0]; n++)
+			exchange(&kinds[i], sizes[n]);
+	}
+}
+
+/* The client takes, and the server takes, one byte at a time. */
+static void
+test_small_windows(void **state)
+{
+	(void)state;
+	OK(gw_start(CONF));
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		const struct kind *k = &kinds[i];
+		struct sim_conn *c = client(), *s;
+
+		sim_window(c, 1);
+		sim_send(c, slice_of(k->request.p, 1));
+		sim_run_until_idle();
+		sim_send(c, slice_of(k->request.p + 1, k->request.len - 1));
+		s = server(SERVER);
+		sim_window(s, 1);
+		assert_ends_with(k, s, k->seen);
+		sim_send(s, k->answer);
+		if (k->until_close)
+			sim_close(s);
+		assert_ends_with(k, c, k->got);
+		assert_ended(200, REASON_NONE);
+		sim_close(c);
+		if (!k->until_close)
+			sim_close(s);
+		OK(gw_is_empty(true));
+	}
+}
+
+static void
+end(struct sim_conn *c, bool reset)
+{
+	if (reset)
+		sim_reset(c);
+	else
+		sim_close(c);
+}
+
+/* The client ends after `at` bytes of its request; the server, if asked, never answers. */
+static void
+cut_request(const struct kind *k, size_t at, bool reset)
+{
+	struct sim_conn *c = client(), *s;
+	unsigned before = gw_requests();
+
+	sim_send(c, slice_of(k->request.p, at));
+	sim_run_until_idle();
+	end(c, reset);
+	sim_run_until_idle();
+	/* A client that ended its side may still want the answer: without one it has to wait. */
+	s = sim_server_take(SERVER);
+	if (s != NULL)
+		sim_reset(s);
+	sim_advance(120 * 1000);
+	OK(gw_is_empty(true));
+	assert_int_equal(gw_up_conns(), 0);
+	if (gw_requests() > before + 1 || (s != NULL && gw_requests() != before + 1))
+		fail_msg("%s: cut at %zu: %u requests ended", k->name, at,
+		    gw_requests() - before);
+}
+
+static void
+test_cut_request(void **state)
+{
+	(void)state;
+	OK(gw_start(CONF));
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		for (size_t at = 0; at <= kinds[i].request.len; at++) {
+			cut_request(&kinds[i], at, false);
+			cut_request(&kinds[i], at, true);
+		}
+	}
+}
+
+/* The server ends after `at` bytes of its answer. */
+static void
+cut_answer(const struct kind *k, size_t at, bool reset)
+{
+	struct sim_conn *c = client(), *s;
+	unsigned before = gw_requests();
+
+	sim_send(c, k->request);
+	s = server(SERVER);
+	sim_send(s, slice_of(k->answer.p, at));
+	sim_run_until_idle();
+	end(s, reset);
+	sim_run_until_idle();
+	if (gw_requests() != before + 1)
+		fail_msg("%s: cut at %zu: %u requests ended", k->name, at,
+		    gw_requests() - before);
+	if (at < k->answer.len && gw_last()->reason == REASON_NONE && !k->until_close)
+		fail_msg("%s: cut at %zu: taken for whole", k->name, at);
+	/* A client must never take a part for the whole. */
+	if (gw_last()->reason != REASON_NONE && gw_last()->status == 200 &&
+	    ends_with(c, k->got))
+		fail_msg("%s: cut at %zu: \"%.*s\" looks whole", k->name, at,
+		    (int)sim_received(c).len, sim_received(c).p);
+	if (gw_last()->reason != REASON_NONE && gw_last()->status != 200)
+		assert_has(c, "HTTP/1.1 502 Bad Gateway\r\n");
+	OK(gw_is_empty(false));
+	end(c, reset);
+	sim_run_until_idle();
+	sim_advance(5000);
+	OK(gw_is_empty(true));
+}
+
+static void
+test_cut_answer(void **state)
+{
+	(void)state;
+	OK(gw_start(CONF));
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		for (size_t at = 0; at <= kinds[i].answer.len; at++) {
+			cut_answer(&kinds[i], at, false);
+			cut_answer(&kinds[i], at, true);
+		}
+	}
+}
+
+/* The client goes after the server has sent `at` bytes of its answer. */
+static void
+test_client_goes(void **state)
+{
+	(void)state;
+	OK(gw_start(CONF));
+	for (size_t at = 0; at < 2 * (sizeof ANSWER - 1); at++) {
+		struct sim_conn *c = client(), *s;
+		unsigned before = gw_requests();
+
+		sim_send(c, SL(GET));
+		s = server(SERVER);
+		sim_send(s, slice_of(ANSWER, at / 2));
+		sim_run_until_idle();
+		end(c, at % 2 == 0);
+		sim_run_until_idle();
+		if (at / 2 > sizeof "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" - 1)
+			sim_send(s, slice_of(ANSWER + at / 2, sizeof ANSWER - 1 - at / 2));
+		sim_run_until_idle();
+		sim_reset(s);
+		OK(gw_is_empty(true));
+		assert_int_equal(gw_requests(), before + 1);
+		assert_int_equal(gw_up_conns(), 0);
+	}
+}
+
+/* All three requests in one piece: answered in their order, over one upstream connection. */
+static void
+test_pipelined(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	sim_send(c, SL("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n"
+	    "GET /3 HTTP/1.1\r\nHost: a\r\n\r\n"));
+	s = server(SERVER);
+	for (unsigned i = 1; i <= 3; i++) {
+		char head[32];
+
+		(void)snprintf(head, sizeof head, "GET /%u HTTP/1.1\r\n", i);
+		assert_has(s, head);
+		forget(s);
+		sim_send(s, SL(ANSWER));
+		assert_has(c, "hello");
+		forget(c);
+	}
+	assert_int_equal(sim_server_count(SERVER), 1);
+	assert_int_equal(gw_requests(), 3);
+	OK(gw_is_empty(false));
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_pieces, world_begin, world_end),
+		cmocka_unit_test_setup_teardown(test_small_windows, world_begin, world_end),
+		cmocka_unit_test_setup_teardown(test_cut_request, world_begin, world_end),
+		cmocka_unit_test_setup_teardown(test_cut_answer, world_begin, world_end),
+		cmocka_unit_test_setup_teardown(test_client_goes, world_begin, world_end),
+		cmocka_unit_test_setup_teardown(test_pipelined, world_begin, world_end),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
