@@ -330,6 +330,13 @@ conn_resume(struct conn *c)
 }
 
 void
+conn_try_read(struct conn *c)
+{
+	c->readable = true;
+	loop_defer(c->loop, &c->again);
+}
+
+void
 conn_close(struct conn *c, enum close_how how)
 {
 	if (c->is_closed)

@@ -17,6 +17,7 @@
 enum {
 	/* pause when the process is out of fds: long enough for some to close */
 	LISTENER_REST_MS = 50,
+	LISTENER_DEFER_S = 1,
 	ADDR_TEXT = 128
 };
 
@@ -29,6 +30,8 @@ set(int fd, int level, int name, int value)
 /*
  * Accepted sockets inherit NODELAY (Linux), so that accept costs one system call. No keep-alive
  * probes: HTTP connections have idle limits of their own, and the probe timer costs each one.
+ * A connection is reported with its first bytes (tcp(7), TCP_DEFER_ACCEPT), or after a second
+ * without any: one wake-up for accept and the first read, and a silent one costs the kernel only.
  */
 static int
 set_options(int fd, const struct addr *a, bool dual_stack)
@@ -36,7 +39,8 @@ set_options(int fd, const struct addr *a, bool dual_stack)
 	if (a->u.sa.sa_family == AF_UNIX)
 		return (0);
 	if (set(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 || set(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0 ||
-	    set(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0)
+	    set(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ||
+	    set(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, LISTENER_DEFER_S) < 0)
 		return (-1);
 	if (a->u.sa.sa_family == AF_INET6)
 		return (set(fd, IPPROTO_IPV6, IPV6_V6ONLY, dual_stack ? 0 : 1));

@@ -247,8 +247,9 @@ on_timer(void *arg)
 			arm(dc, at);
 		return;
 	}
-	if (dc->begin_us != 0) {
-		at = after(dc->begin_us / 1000, limits_of(dc)->headers_ms);
+	if (dc->begin_us != 0 || conn_waiting(&dc->conn) > 0) {
+		at = after(dc->begin_us != 0 ? dc->begin_us / 1000 : dc->idle_ms,
+		    limits_of(dc)->headers_ms);
 		if (now >= at)
 			answer_late_head(dc);
 		else if (at != UINT64_MAX)
@@ -530,4 +531,6 @@ down_conn_accept(void *arg, int fd, const struct addr *peer)
 	proxy_stats_opened(local);
 	local->refs++;
 	arm(dc, after(now, limits_of(dc)->headers_ms));
+	/* The listener waited for the first bytes: they are here, no event need tell. */
+	conn_try_read(&dc->conn);
 }
