@@ -11,6 +11,7 @@
 #include "engine/app/sockets.h"
 #include "engine/loop/mailbox.h"
 #include "engine/loop/timer.h"
+#include "engine/upstream/names.h"
 #include "engine/worker/worker.h"
 
 struct app_var {		/* -e KEY=VALUE */
@@ -54,6 +55,7 @@ struct app {
 	struct stats			*stats;		/* a shard of it each worker has */
 	struct admin			*admin;
 	struct sockets			*sockets;
+	struct upstream_names		*names;		/* from when workers run */
 	struct snapshot			*current;	/* one reference */
 	uint64_t			 generation;
 	bool				 draining;

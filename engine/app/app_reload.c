@@ -66,6 +66,8 @@ void
 app_abort(struct app *app)
 {
 	sockets_abort(app->sockets);
+	if (app->names != NULL)
+		upstream_names_abort(app->names);
 	access_log_abort();
 	admin_abort(app->admin);
 }
@@ -74,6 +76,8 @@ void
 app_commit(struct app *app, const struct gate *gate)
 {
 	sockets_commit(app->sockets);
+	if (app->names != NULL)
+		upstream_names_commit(app->names);
 	access_log_commit();
 	admin_commit(app->admin);
 	if (gate->log != NULL)
@@ -88,7 +92,10 @@ publish(struct app *app, struct build *b)
 
 	if (!app_prepare(app, b))
 		return (false);
-	s = build_take(b);
+	s = NULL;
+	if (upstream_names_prepare(app->names, b->gate->upstreams, b->gate->n_upstreams, NULL,
+	    NULL))
+		s = build_take(b);
 	if (s == NULL || !snapshot_publish(s, app->workers_v, app->n_workers, &app->main,
 	    proxy_apply, proxy_retired)) {
 		app_abort(app);

@@ -106,6 +106,7 @@ stop_workers(struct app *app)
 	}
 	/* References that workers sent back on their way out. */
 	mailbox_drain(app->main.loop);
+	upstream_names_free(&app->names);
 	for (unsigned i = 0; i < app->n_workers; i++) {
 		if (app->workers[i].worker.magic != 0)
 			worker_fini(&app->workers[i].worker);
@@ -122,7 +123,8 @@ on_signal(void *arg, int signo)
 	CAST_OBJ(app, arg, APP_MAGIC);
 	switch (signo) {
 	case SIGHUP:
-		if (!app->draining)
+		/* Not before the first one is in force: that one has just been read. */
+		if (!app->draining && app->current != NULL)
 			(void)app_reload(app);
 		return;
 	case SIGUSR1:
@@ -222,6 +224,12 @@ publish_first(struct app *app, struct build *b)
 {
 	struct gate *gate = b->gate;
 
+	app->names = upstream_names_new(&app->main, app->workers_v, app->n_workers);
+	if (app->names == NULL || !upstream_names_prepare(app->names, gate->upstreams,
+	    gate->n_upstreams, NULL, NULL))
+		return (cannot_start(app, err_memory()));
+	/* Signals are heard meanwhile; one that ends the process does so before it has served. */
+	upstream_names_wait(app->names);
 	app->current = build_take(b);
 	if (app->current == NULL || !snapshot_publish(app->current, app->workers_v,
 	    app->n_workers, &app->main, proxy_apply, proxy_retired))
