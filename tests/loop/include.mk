@@ -36,3 +36,14 @@ TESTS += $(LOOP_TESTS)
 tests_loop_test_request_SOURCES = tests/loop/test_request.c
 tests_loop_test_request_LDFLAGS = $(LOOP_LDFLAGS_WRAP)
 tests_loop_test_request_LDADD = $(LOOP_LIBS)
+
+check_PROGRAMS += tests/loop/test_http_call
+TESTS += tests/loop/test_http_call
+tests_loop_test_http_call_SOURCES = \
+	gateway/gateway.h \
+	gateway/gateway_conf.c \
+	tests/loop/rig.c \
+	tests/loop/rig.h \
+	tests/loop/test_http_call.c
+tests_loop_test_http_call_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_loop_test_http_call_LDADD = libengine_clients.a $(RIG_LIBS)
