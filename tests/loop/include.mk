@@ -3,7 +3,7 @@
 RIG_LIBS = libengine_app.a libengine_proxy.a libengine_upstream.a libengine_worker.a \
 	libsim.a libengine_net.a libengine_h1.a libengine_http.a libengine_config.a \
 	libengine_stats.a libengine_mem.a libengine_base.a \
-	$(YAML_LIBS) $(JEMALLOC_LIBS) $(CMOCKA_LIBS)
+	$(JANSSON_LIBS) $(YAML_LIBS) $(JEMALLOC_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/loop/test_filters
 TESTS += tests/loop/test_filters
