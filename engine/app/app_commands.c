@@ -4,8 +4,19 @@
 #include <stdio.h>
 
 #include "engine/app/app_impl.h"
+#include "engine/loop/resolve.h"
 
 /* Commands that look and say, and serve nothing. */
+
+#if defined __SANITIZE_ADDRESS__
+static const char build_checks[] = "AddressSanitizer";
+#elif defined __SANITIZE_THREAD__
+static const char build_checks[] = "ThreadSanitizer";
+#elif defined WEIR_DEBUG
+static const char build_checks[] = "debug";
+#else
+static const char build_checks[] = "release";
+#endif
 
 int
 app_check(struct app *app)
@@ -66,6 +77,7 @@ int
 app_version(struct app *app)
 {
 	printf("%s %s\n", app->prog->name, PACKAGE_VERSION);
-	printf("compiler: %s\n", __VERSION__);
+	printf("libraries: %s, %s, %s\n", loop_library(), resolver_library(), yaml_library());
+	printf("compiler: %s; checks: %s\n", __VERSION__, build_checks);
 	return (APP_OK);
 }

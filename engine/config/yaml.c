@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
@@ -684,4 +685,13 @@ yaml_read(struct arena *arena, struct diag *diag, const char *name, struct slice
 		return (NULL);
 	*root = y->root;
 	return (root);
+}
+
+const char *
+yaml_library(void)
+{
+	static char text[64];
+
+	(void)snprintf(text, sizeof(text), "libyaml %s", yaml_get_version_string());
+	return (text);
 }

@@ -33,6 +33,9 @@ enum {
  */
 typedef const char *(*yaml_lookup_fn)(void *arg, const char *name);
 
+/* The library below, as in "libyaml 0.2.5"; for `version`. */
+const char *yaml_library(void);
+
 /*
  * Reads one file's text. `name` (kept, not copied) goes into marks. Mistakes go to `diag`; the
  * syntax stops at its first mistake. Returns the tree, or NULL when the text could not be read

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -342,4 +343,13 @@ turn_hook_remove(struct turn_hook *h)
 {
 	CHECK_OBJ(h, TURN_HOOK_MAGIC);
 	list_del(&h->link);
+}
+
+const char *
+loop_library(void)
+{
+	static char text[64];
+
+	(void)snprintf(text, sizeof text, "libevent %s", event_get_version());
+	return (text);
 }

@@ -59,6 +59,9 @@ struct turn_hook {
 	void		*arg;
 };
 
+/* The library below, as in "libevent 2.1.12-stable"; for `version`. */
+const char *loop_library(void);
+
 /*
  * Makes a loop; *r is set on success only. Errors: no epoll, out of descriptors or memory.
  * The loop may be made on one thread and handed to another before its first turn.

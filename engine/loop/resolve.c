@@ -6,6 +6,7 @@
 #include <ares.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/base/check.h"
@@ -448,4 +449,13 @@ resolve_cancel(struct resolve_call *call)
 	call->n = 0;
 	list_del(&call->link);
 	call->resolver = NULL;
+}
+
+const char *
+resolver_library(void)
+{
+	static char text[64];
+
+	(void)snprintf(text, sizeof text, "c-ares %s", ares_version(NULL));
+	return (text);
 }

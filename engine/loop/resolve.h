@@ -63,6 +63,9 @@ struct resolve_call {
 	enum resolve_rc		 rc;
 };
 
+/* The library below, as in "c-ares 1.18.1"; for `version`. */
+const char *resolver_library(void);
+
 /*
  * Reads the system's resolver configuration once; /etc/hosts is read anew for each call. conf
  * may be NULL: the defaults. Returns NULL when out of memory or for a bad servers text.
