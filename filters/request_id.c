@@ -66,9 +66,11 @@ static const struct schema_key_ext key = {
 static struct err *
 on_worker_start(void **state_r, struct worker *w)
 {
-	struct request_id_worker *rw = xcalloc(1, sizeof *rw);
+	struct request_id_worker *rw = mem_try_calloc(1, sizeof *rw);
 
 	(void)w;
+	if (rw == NULL)
+		return (err_memory());
 	rw->magic = REQUEST_ID_WORKER_MAGIC;
 	rnd_init(&rw->rnd);
 	*state_r = rw;

@@ -229,13 +229,8 @@ admin_commit(struct admin *a)
 			continue;
 		d->addr = a->next.addr[i];
 		d->is_dual = a->next.is_dual;
-		d->is_open = listener_start(&d->sock, a->worker->loop, a->next.fd[i],
-		    admin_conn_accept, d);
-		if (!d->is_open) {
-			log_error("admin: out of memory: a listener is off");
-			(void)close(a->next.fd[i]);
-			remove_file(&d->addr);
-		}
+		listener_start(&d->sock, a->worker->loop, a->next.fd[i], admin_conn_accept, d);
+		d->is_open = true;
 		a->next.fd[i] = -1;
 	}
 }

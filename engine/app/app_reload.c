@@ -96,8 +96,7 @@ publish(struct app *app, struct build *b)
 	if (upstream_names_prepare(app->names, b->gate->upstreams, b->gate->n_upstreams, NULL,
 	    NULL))
 		s = build_take(b);
-	if (s == NULL || !snapshot_publish(s, app->workers_v, app->n_workers, &app->main,
-	    proxy_apply, proxy_retired)) {
+	if (s == NULL || !proxy_publish(s, app->workers_v, app->n_workers, &app->main)) {
 		app_abort(app);
 		snapshot_discard(&s);
 		b->no_memory = true;

@@ -231,8 +231,8 @@ publish_first(struct app *app, struct build *b)
 	/* Signals are heard meanwhile; one that ends the process does so before it has served. */
 	upstream_names_wait(app->names);
 	app->current = build_take(b);
-	if (app->current == NULL || !snapshot_publish(app->current, app->workers_v,
-	    app->n_workers, &app->main, proxy_apply, proxy_retired))
+	if (app->current == NULL || !proxy_publish(app->current, app->workers_v,
+	    app->n_workers, &app->main))
 		return (cannot_start(app, err_memory()));
 	app_commit(app, gate);
 	app->generation = 1;

@@ -86,11 +86,20 @@ prepare(struct schema_state *st)
 {
 	struct schema *schema = st->schema;
 	struct schema_obj *obj;
+	struct mem_trap trap;
 	struct diag *diag;
 
 	must(!st->is_preparing); /* a schema cannot contain itself */
-	st->is_preparing = true;
 	st->arena = arena_new("schema");
+	/* It outlives the load that needed it first: without memory it is as if never begun. */
+	if (MEM_TRAP_ENTER(&trap)) {
+		size_t wanted = trap.wanted;
+
+		st->is_preparing = false;
+		arena_free(&st->arena);
+		mem_failed(wanted);
+	}
+	st->is_preparing = true;
 	diag = diag_new(st->arena);
 	obj = arena_zalloc(st->arena, schema->size);
 	obj->magic = SCHEMA_OBJ_MAGIC;
@@ -102,6 +111,7 @@ prepare(struct schema_state *st)
 		st->scalar = (int)schema_row_index(st, schema->scalar);
 	st->proto = obj;
 	st->is_preparing = false;
+	mem_trap_leave(&trap);
 }
 
 struct schema_state *

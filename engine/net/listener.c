@@ -124,7 +124,7 @@ on_ready(void *arg, unsigned what)
 	}
 }
 
-bool
+void
 listener_start(struct listener_socket *l, struct loop *loop, int fd, listener_accept_fn *fn,
     void *arg)
 {
@@ -133,9 +133,9 @@ listener_start(struct listener_socket *l, struct loop *loop, int fd, listener_ac
 	l->loop = loop;
 	l->on_accept = fn;
 	l->arg = arg;
-	l->paused = false;
+	l->paused = true;
 	timer_init(&l->backoff, on_rested, l);
-	return (io_add_listener(loop, &l->io, fd, on_ready, l));
+	listener_resume(l);
 }
 
 void

@@ -22,6 +22,7 @@
 struct access_log;
 struct access_log_plan;
 struct filter_ops;
+struct gate_room;
 struct proxy_stats;
 struct route;
 struct router;
@@ -73,6 +74,7 @@ struct gate {
 	unsigned		 n_upstreams;
 	uint64_t		 max_connections; /* of the process */
 	const int		*fds;		/* new sockets: gate_fd() */
+	struct gate_room	**rooms;	/* of each worker, until it has applied; private */
 	unsigned		 n_workers;
 };
 
@@ -140,6 +142,10 @@ extern const struct proxy_program *proxy_program;	/* set before workers start */
 /* Worker thread: at its start and end. */
 struct err	*proxy_worker_enter(struct worker *);
 void		 proxy_worker_leave(struct worker *);
+/* Main thread: snapshot_publish() of a generation whose root is a gate. What the workers need to take
+   it over is got first. False: no memory, and no worker has it. */
+bool		 proxy_publish(struct snapshot *, struct worker *const *workers, unsigned n,
+		    struct worker *main);
 /* Worker thread, after the swap (snapshot_applied_fn): listeners come and go, sockets of addresses
    that stay are kept. */
 void		 proxy_apply(struct worker *, struct snapshot *old, struct snapshot *now);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <string.h>
+
 #include "engine/base/check.h"
 #include "engine/base/log.h"
 #include "engine/mem/alloc.h"
@@ -46,6 +48,92 @@ proxy_worker_enter(struct worker *w)
 	return (err);
 }
 
+/* ---- room ---- */
+
+/*
+ * What a worker allocates when it applies a generation comes from the main thread with it: a
+ * generation that was published must not fail for want of memory.
+ */
+struct gate_room {
+	struct gate_room	*next;
+};
+
+enum {
+	ROOM_BYTES = sizeof(struct listener_local) > sizeof(struct proxy_socket) ?
+	    sizeof(struct listener_local) : sizeof(struct proxy_socket)
+};
+
+static void
+free_room(const struct gate *gate, unsigned worker)
+{
+	struct gate_room *room;
+
+	while (gate->rooms != NULL && (room = gate->rooms[worker]) != NULL) {
+		gate->rooms[worker] = room->next;
+		xfree(room);
+	}
+}
+
+static bool
+make_room(struct gate *gate, unsigned worker)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < gate->n_listeners; i++)
+		n += 1 + gate->listeners[i]->n_addrs;
+	while (n-- > 0) {
+		struct gate_room *room = mem_try_malloc(ROOM_BYTES);
+
+		if (room == NULL)
+			return (false);
+		room->next = gate->rooms[worker];
+		gate->rooms[worker] = room;
+	}
+	return (true);
+}
+
+static void *
+take_room(const struct worker *w, const struct gate *gate)
+{
+	struct gate_room *room = gate->rooms[w->index];
+
+	must(room != NULL);
+	gate->rooms[w->index] = room->next;
+	return (memset(room, 0, ROOM_BYTES));
+}
+
+static bool
+make_rooms(struct snapshot *s, struct gate *gate, unsigned n)
+{
+	struct mem_trap trap;
+
+	if (MEM_TRAP_ENTER(&trap))
+		return (false);
+	gate->rooms = arena_zarray(s->arena, n, sizeof(struct gate_room *));
+	mem_trap_leave(&trap);
+	for (unsigned i = 0; i < n; i++) {
+		if (!make_room(gate, i))
+			return (false);
+	}
+	return (true);
+}
+
+bool
+proxy_publish(struct snapshot *s, struct worker *const *workers, unsigned n, struct worker *main)
+{
+	struct gate *gate = s->root;
+
+	CHECK_OBJ(gate, GATE_MAGIC);
+	if (make_rooms(s, gate, n) &&
+	    snapshot_publish(s, workers, n, main, proxy_apply, proxy_retired))
+		return (true);
+	for (unsigned i = 0; gate->rooms != NULL && i < n; i++)
+		free_room(gate, i);
+	return (false);
+}
+
+/* ---- listeners ---- */
+
 static void
 free_local(struct listener_local *local)
 {
@@ -80,12 +168,10 @@ set_listener(struct listener_local *local, struct listener *l)
 }
 
 static struct listener_local *
-new_local(struct worker *w, struct listener *l)
+new_local(struct worker *w, const struct gate *gate, struct listener *l)
 {
-	struct listener_local *local = mem_try_calloc(1, sizeof *local);
+	struct listener_local *local = take_room(w, gate);
 
-	if (local == NULL)
-		return (NULL);
 	local->magic = LISTENER_LOCAL_MAGIC;
 	local->worker = w;
 	(void)part_ref(&l->part);
@@ -147,19 +233,18 @@ find_renamed(struct proxy_local *pl, const struct gate *gate, const struct liste
 }
 
 static void
-open_socket(struct worker *w, struct listener_local *local, unsigned i, int fd)
+open_socket(struct worker *w, struct listener_local *local, const struct gate *gate, unsigned i)
 {
-	struct proxy_socket *ps = mem_try_calloc(1, sizeof *ps);
+	int fd = gate_fd(gate, local->index, i, w->index);
+	struct proxy_socket *ps;
 
-	if (ps == NULL || fd < 0 || !listener_start(&ps->sock, w->loop, fd, down_conn_accept,
-	    local)) {
-		log_error("worker %u cannot accept on listener %.*s", w->index,
+	if (fd < 0) {
+		log_error("worker %u has no socket for listener %.*s", w->index,
 		    (int)local->listener->name.len, local->listener->name.p);
-		if (fd >= 0)
-			listener_discard(fd);
-		xfree(ps);
 		return;
 	}
+	ps = take_room(w, gate);
+	listener_start(&ps->sock, w->loop, fd, down_conn_accept, local);
 	ps->magic = PROXY_SOCKET_MAGIC;
 	ps->is_kept = true;
 	ps->is_dual = local->listener->is_dual;
@@ -178,7 +263,7 @@ take_sockets(struct worker *w, struct listener_local *local, const struct gate *
 		struct proxy_socket *ps = find_socket(proxy_of(w), &l->addrs[i], l->is_dual);
 
 		if (ps == NULL) {
-			open_socket(w, local, i, gate_fd(gate, l->index, i, w->index));
+			open_socket(w, local, gate, i);
 			continue;
 		}
 		ps->is_kept = true;
@@ -242,8 +327,10 @@ proxy_apply(struct worker *w, struct snapshot *old, struct snapshot *now)
 
 	(void)old;
 	access_log_use(pl->log, gate->log);
-	if (w->draining)
+	if (w->draining) {
+		free_room(gate, w->index);
 		return;
+	}
 	LIST_FOREACH(ps, &pl->sockets, struct proxy_socket, link)
 		ps->is_kept = false;
 	for (unsigned i = 0; i < gate->n_listeners; i++) {
@@ -253,17 +340,14 @@ proxy_apply(struct worker *w, struct snapshot *old, struct snapshot *now)
 		if (local == NULL)
 			local = find_renamed(pl, gate, l);
 		if (local == NULL)
-			local = new_local(w, l);
+			local = new_local(w, gate, l);
 		else
 			set_listener(local, l);
-		if (local == NULL)
-			log_error("worker %u has no memory for listener %.*s", w->index,
-			    (int)l->name.len, l->name.p);
-		else
-			take_sockets(w, local, gate);
+		take_sockets(w, local, gate);
 	}
 	close_sockets(pl, false);
 	leave_listeners(pl, gate);
+	free_room(gate, w->index);
 }
 
 static bool

@@ -10,6 +10,7 @@
 #include "engine/base/check.h"
 #include "engine/mem/alloc.h"
 #include "engine/net/listener.h"
+#include "engine/proxy/access_log.h"
 #include "engine/proxy/facts.h"
 #include "engine/proxy/gate.h"
 #include "engine/proxy/proxy_limits.h"
@@ -195,8 +196,7 @@ publish(struct build *b)
 		return (false);
 	}
 	s = build_take(b);
-	if (s == NULL || !snapshot_publish(s, workers, 1, &gw.main, proxy_apply,
-	    proxy_retired)) {
+	if (s == NULL || !proxy_publish(s, workers, 1, &gw.main)) {
 		unbind_sockets(gate);
 		snapshot_discard(&s);
 		b->no_memory = true;
@@ -272,6 +272,7 @@ static void
 end_process(void)
 {
 	mailbox_drain(gw.main.loop);
+	(void)access_log_stop(0);
 	snapshot_discard(&gw.current);
 	if (gw.worker.magic != 0)
 		worker_fini(&gw.worker);
@@ -308,6 +309,7 @@ begin(void)
 	gw.stats = stats_new();
 	shards[0] = stats_shard_new(gw.stats);
 	shards[1] = stats_shard_new(gw.stats);
+	access_log_init(stats_shard_new(gw.stats));
 	if (fail_at != 0)
 		mem_fail_at(fail_at);
 	fail_at = 0;

@@ -21,7 +21,7 @@
 #define SERVER_2	"10.0.0.2:80"
 
 /* With ids that are random no two runs would be the same. */
-#define CONF_LISTEN(more)	"version: 1\nlisteners: { web: { listen: 8080" more " } }\n"
+#define CONF_LISTEN(more)	"version: 1\nlog: { access: off }\nlisteners: { web: { listen: 8080" more " } }\n"
 #define CONF_ROUTE(more)						\
 	"routes: [ { prefix: /, upstream: app, request_id: off" more " } ]\n"
 #define CONF_SERVERS(list)	"upstreams: { app: { servers: [" list "] } }\n"

@@ -96,8 +96,7 @@ build(const char *yaml)
 	assert_true(sockets_prepare(rig.sockets, b.gate, b.snap->arena, b.diag));
 	rig.snap = build_take(&b);
 	assert_non_null(rig.snap);
-	assert_true(snapshot_publish(rig.snap, workers, 1, &rig.main, proxy_apply,
-	    proxy_retired));
+	assert_true(proxy_publish(rig.snap, workers, 1, &rig.main));
 	sockets_commit(rig.sockets);
 	build_fini(&b);
 }

@@ -415,7 +415,7 @@ on_rested(void *arg)
 	listener_resume(l);
 }
 
-bool
+void
 listener_start(struct listener_socket *l, struct loop *loop, int fd, listener_accept_fn *fn,
     void *arg)
 {
@@ -424,9 +424,9 @@ listener_start(struct listener_socket *l, struct loop *loop, int fd, listener_ac
 	l->loop = loop;
 	l->on_accept = fn;
 	l->arg = arg;
-	l->paused = false;
+	l->paused = true;
 	timer_init(&l->backoff, on_rested, l);
-	return (io_add_listener(loop, &l->io, fd, on_backlog, l));
+	listener_resume(l);
 }
 
 void

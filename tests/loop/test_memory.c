@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "engine/mem/alloc.h"
+#include "tests/loop/lib.h"
+
+/*
+ * Each allocation fails in turn, until a run needs no more: a start fails whole, a reload changes
+ * nothing, a request is answered by `overloaded` or its connection is closed; nothing is lost.
+ */
+
+enum {
+	MANY = 20000	/* a run that needs more than this has no end */
+};
+
+#define GET		"GET /a HTTP/1.1\r\nHost: example.org\r\n\r\n"
+#define ANSWER		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+static int
+no_begin(void **state)
+{
+	(void)state;
+	return (0);
+}
+
+/* A new client's request is served, and nothing is left of it. */
+static void
+assert_serves(unsigned n)
+{
+	struct sim_conn *c = client(), *s;
+
+	sim_send(c, SL(GET));
+	s = sim_server_take(SERVER);
+	if (s == NULL)
+		fail_msg("failure %u: no request came to the server: \"%.*s\"", n,
+		    (int)sim_received(c).len, sim_received(c).p);
+	sim_send(s, SL(ANSWER));
+	assert_has(c, "\r\n\r\nhello");
+	sim_close(c);
+	sim_close(s);
+	OK(gw_is_empty(true));
+}
+
+/* ---- start ---- */
+
+static void
+test_start(void **state)
+{
+	bool hit = true;
+	unsigned n;
+
+	for (n = 1; hit && n < MANY; n++) {
+		const char *why;
+
+		world_begin(state);
+		gw_fail_start_at(n);
+		why = gw_start(CONF);
+		hit = mem_fail_hit();
+		mem_fail_off();
+		if (why == NULL) {
+			if (!gw_listens(8080))
+				fail_msg("failure %u: it started, but does not listen", n);
+			assert_serves(n);
+			gw_stop();
+		}
+		sim_end();
+	}
+	assert_true(n > 10 && n < MANY);
+	print_message("%u allocations\n", n - 2);
+}
+
+/* ---- reload ---- */
+
+#define CONF_2								\
+	"version: 1\nlog: { access: off }\nlisteners: { web: { listen: 8080 }, more: { listen: 8081 } }\n" \
+	"upstreams: { app: { servers: [\"" SERVER "\"] }, b: { servers: [\"" SERVER_2 "\"] } }\n" \
+	"routes: [ { prefix: /, upstream: app, request_id: off },"	\
+	" { prefix: /b, upstream: b } ]\n"
+
+static void
+check_reload(unsigned n, const char *why, uint64_t before)
+{
+	if (why != NULL) {
+		if (gw_generation() != before)
+			fail_msg("failure %u: a refused generation is in force", n);
+		if (!gw_listens(8080) || gw_listens(8081))
+			fail_msg("failure %u: a refused generation moved listeners", n);
+	} else {
+		if (gw_generation() != before + 1)
+			fail_msg("failure %u: the generation is not in force", n);
+		if (!gw_listens(8080) || !gw_listens(8081))
+			fail_msg("failure %u: a listener is missing", n);
+	}
+	assert_serves(n);
+}
+
+static void
+test_reload(void **state)
+{
+	bool hit = true;
+	unsigned n;
+
+	(void)state;
+	for (n = 1; hit && n < MANY; n++) {
+		const char *why;
+
+		world_begin(state);
+		OK(gw_start(CONF));
+		assert_serves(n);
+		mem_fail_at(n);
+		why = gw_reload(CONF_2);
+		hit = mem_fail_hit();
+		mem_fail_off();
+		check_reload(n, why, 1);
+		if (why == NULL) {
+			OK(gw_reload(CONF));
+			assert_int_equal(gw_generation(), 3);
+			assert_false(gw_listens(8081));
+		}
+		world_end(state);
+	}
+	assert_true(n > 10 && n < MANY);
+	print_message("%u allocations\n", n - 2);
+}
+
+/* ---- requests ---- */
+
+struct load {
+	const char	*name;
+	size_t		 field;		/* bytes of a field of the request */
+	size_t		 body;		/* of the request */
+	size_t		 answer;	/* bytes of the answer's body */
+	const char	*path;
+	const char	*whole;		/* the start of a good answer */
+	bool		 is_local;
+	bool		 chunked;
+};
+
+static const struct load loads[] = {
+	{ .name = "get", .answer = 5, .path = "/a", .whole = "HTTP/1.1 200 OK\r\n" },
+	{ .name = "long head", .field = 7000, .answer = 5, .path = "/a",
+	    .whole = "HTTP/1.1 200 OK\r\n" },
+	{ .name = "bodies", .body = 100000, .answer = 200000, .path = "/a",
+	    .whole = "HTTP/1.1 200 OK\r\n" },
+	{ .name = "chunked", .body = 3000, .answer = 5000, .chunked = true, .path = "/a",
+	    .whole = "HTTP/1.1 200 OK\r\n" },
+	{ .name = "with an id", .answer = 5, .path = "/id/x", .whole = "HTTP/1.1 200 OK\r\n" },
+	{ .name = "rewritten", .answer = 5, .path = "/re/x", .whole = "HTTP/1.1 200 OK\r\n" },
+	{ .name = "redirect", .path = "/r", .is_local = true,
+	    .whole = "HTTP/1.1 308 Permanent Redirect\r\n" },
+	{ .name = "respond", .path = "/s", .is_local = true, .whole = "HTTP/1.1 200 OK\r\n" },
+	{ .name = "refused", .path = "/../..%00", .is_local = true,
+	    .whole = "HTTP/1.1 400 Bad Request\r\n" },
+};
+
+#define CONF_LOADS CONF_LISTEN("") CONF_SERVERS("\"" SERVER "\"")	\
+	"routes: [ { prefix: /, upstream: app, request_id: off },"	\
+	" { prefix: /id, upstream: app },"				\
+	" { prefix: /re, upstream: app, request_id: off, strip_prefix: true,"	\
+	" request_headers: { set: { x-a: b } }, response_headers: { add: { x-c: d } } },"	\
+	" { path: /r, redirect: { to: /t } }, { path: /s, respond: { body: hi } } ]\n"
+
+static void
+send_bytes(struct sim_conn *c, size_t n)
+{
+	char *p = malloc(n + 1);
+
+	memset(p, 'x', n);
+	sim_send(c, slice_of(p, n));
+	free(p);
+}
+
+static void
+send_body(struct sim_conn *c, size_t n, bool chunked)
+{
+	char size[32];
+
+	if (!chunked || n == 0) {
+		send_bytes(c, n);
+		return;
+	}
+	sim_send(c, slice_of(size, (size_t)snprintf(size, sizeof size, "%zx\r\n", n)));
+	send_bytes(c, n);
+	sim_send(c, SL("\r\n0\r\n\r\n"));
+}
+
+static void
+send_request(struct sim_conn *c, const struct load *l)
+{
+	char head[256];
+	int n = snprintf(head, sizeof head, "%s %s HTTP/1.1\r\nHost: a\r\nX-Long: ",
+	    l->body > 0 ? "POST" : "GET", l->path);
+
+	sim_send(c, slice_of(head, (size_t)n));
+	send_bytes(c, l->field);
+	if (l->body > 0 && l->chunked)
+		n = snprintf(head, sizeof head, "\r\nTransfer-Encoding: chunked\r\n\r\n");
+	else if (l->body > 0)
+		n = snprintf(head, sizeof head, "\r\nContent-Length: %zu\r\n\r\n", l->body);
+	else
+		n = snprintf(head, sizeof head, "\r\n\r\n");
+	sim_send(c, slice_of(head, (size_t)n));
+	send_body(c, l->body, l->chunked);
+}
+
+static void
+send_answer(struct sim_conn *s, const struct load *l)
+{
+	char head[128];
+	int n;
+
+	if (l->chunked)
+		n = snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\n"
+		    "Transfer-Encoding: chunked\r\n\r\n");
+	else
+		n = snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\n"
+		    "Content-Length: %zu\r\n\r\n", l->answer);
+	sim_send(s, slice_of(head, (size_t)n));
+	send_body(s, l->answer, l->chunked);
+}
+
+static bool
+starts_with(struct slice s, const char *text)
+{
+	return (s.len >= strlen(text) && memcmp(s.p, text, strlen(text)) == 0);
+}
+
+/* What the client may see when memory failed once: all, overloaded, or an end. */
+static void
+check_answer(unsigned n, const struct load *l, struct sim_conn *c)
+{
+	struct slice got = sim_received(c);
+	bool is_open = sim_expect_open(c) == NULL;
+
+	if (starts_with(got, "HTTP/1.1 503 ")) {
+		if (memmem(got.p, got.len, "overloaded", 10) == NULL &&
+		    memmem(got.p, got.len, "connection_limit", 16) == NULL)
+			fail_msg("%s, failure %u: a 503 of another kind: %.*s", l->name, n,
+			    (int)got.len, got.p);
+		return;
+	}
+	if (starts_with(got, l->whole)) {
+		if (is_open && got.len < l->answer)
+			fail_msg("%s, failure %u: %zu bytes, and the client waits", l->name, n,
+			    got.len);
+		return;
+	}
+	if (got.len > 0 || is_open)
+		fail_msg("%s, failure %u: \"%.*s\", %s", l->name, n, (int)got.len, got.p,
+		    is_open ? "open" : "closed");
+}
+
+/* False: the n-th allocation was not needed. */
+static bool
+run_load(void **state, const struct load *l, unsigned n)
+{
+	struct sim_conn *c, *s;
+	bool hit;
+
+	world_begin(state);
+	OK(gw_start(CONF_LOADS));
+	mem_fail_at(n);
+	c = client();
+	send_request(c, l);
+	s = sim_server_take(SERVER);
+	if (s != NULL && sim_received(s).len > 0)
+		send_answer(s, l);
+	sim_run_until_idle();
+	/* A listener that could not be watched rests for a moment. */
+	sim_advance(1000);
+	if (s == NULL && !l->is_local && (s = sim_server_take(SERVER)) != NULL)
+		send_answer(s, l);
+	sim_run_until_idle();
+	hit = mem_fail_hit();
+	mem_fail_off();
+	check_answer(n, l, c);
+	if (!hit && !starts_with(sim_received(c), l->whole))
+		fail_msg("%s: not answered without a failure: \"%.*s\"", l->name,
+		    (int)sim_received(c).len, sim_received(c).p);
+	sim_close(c);
+	sim_advance(5000);
+	if (s != NULL)
+		sim_reset(s);
+	OK(gw_is_empty(true));
+	assert_int_equal(gw_up_conns(), 0);
+	assert_serves(n);
+	world_end(state);
+	return (hit);
+}
+
+static void
+test_requests(void **state)
+{
+	for (size_t i = 0; i < sizeof loads / sizeof loads[0]; i++) {
+		unsigned n = 1;
+
+		while (run_load(state, &loads[i], n))
+			assert_true(++n < MANY);
+		assert_true(n > 1);
+		print_message("%s: %u allocations\n", loads[i].name, n - 1);
+	}
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_start, no_begin),
+		cmocka_unit_test_setup(test_reload, no_begin),
+		cmocka_unit_test_setup(test_requests, no_begin),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
