@@ -194,7 +194,8 @@ pieces(struct access_log_ring *r, struct iovec v[2], uint64_t *put_r)
 	return (len == 0 ? 0 : first < len ? 2 : 1);
 }
 
-/* What all rings hold now, in one write. */
+/* What all rings hold now, in one write. Off: what workers had begun before they knew, or before
+   we know where to, waits for the next destination. */
 static void
 drain(void)
 {
@@ -202,6 +203,8 @@ drain(void)
 	static uint64_t upto[RINGS_MAX];
 	unsigned rings = atomic_load(&writer.n_rings), n = 0;
 
+	if (writer.now.to == ACCESS_LOG_OFF)
+		return;
 	for (unsigned i = 0; i < rings; i++)
 		n += pieces(writer.rings[i], v + n, &upto[i]);
 	if (n > 0 && writer.now.to == ACCESS_LOG_SYSLOG)
@@ -259,6 +262,7 @@ take_orders(void)
 	if (has_next) {
 		close_destination(&writer.now);
 		writer.now = next;
+		drain();
 	}
 	if (again)
 		reopen();
