@@ -26,8 +26,9 @@ static void *(*next_aligned)(size_t, size_t);
 static int (*next_memalign)(void **, size_t, size_t);
 static void (*next_free)(void *);
 
-/* dlsym itself allocates a little before the real functions are known; it is never given back. */
-static char early[16384];
+/* Before the real functions are known: dlsym itself, and constructors that run earlier (the C++
+   library, which jemalloc brings, takes 72 KiB). Never given back. */
+static char early[256 * 1024];
 static size_t early_used;
 
 static void *
