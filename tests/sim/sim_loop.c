@@ -739,3 +739,9 @@ sig_del(struct loop *l, int signo)
 	CHECK_OBJ(l, LOOP_MAGIC);
 	(void)signo;
 }
+
+const char *
+loop_library(void)
+{
+	return ("simulated");
+}

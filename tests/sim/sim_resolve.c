@@ -184,3 +184,9 @@ resolve_cancel(struct resolve_call *call)
 	list_del(&call->link);
 	call->resolver = NULL;
 }
+
+const char *
+resolver_library(void)
+{
+	return ("simulated");
+}
