@@ -32,7 +32,7 @@ struct upstream;
 enum {
 	LISTENER_ADDRS_MAX = 8,		/* sockets of one listener */
 	GATE_LISTENERS_MAX = 63,	/* so that a rule's listeners fit in one word */
-	GATE_LISTENER_GONE = 63		/* index of one that the file has no more: no rule names it */
+	GATE_LISTENER_GONE = 63		/* index of one that the file has no more */
 };
 
 /* Limits and times of client connections; ms, 0: none. From the file's listener block. */

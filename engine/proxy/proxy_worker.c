@@ -219,7 +219,7 @@ find_socket(struct proxy_local *pl, const struct addr *addr, bool is_dual)
 	return (NULL);
 }
 
-/* The local of a listener that has only got another name: same address, and the old name is gone. */
+/* The local of a listener that only got another name: same address, and the old name is gone. */
 static struct listener_local *
 find_renamed(struct proxy_local *pl, const struct gate *gate, const struct listener *l)
 {
