@@ -289,7 +289,9 @@ exchange_body(struct exchange *ex, struct span span)
 	ex->bytes_in += span.len;
 	if (ex->bytes_in > ex->body_limit) {
 		page_unref(&span.page);
-		exchange_fault(ex, REASON_BODY_TOO_LARGE);
+		/* With our own answer on its way (that very 413, mostly) it is thrown away. */
+		if (!ex->local)
+			exchange_fault(ex, REASON_BODY_TOO_LARGE);
 		return (false);
 	}
 	/* The answer came before the request was whole: the rest goes nowhere. */

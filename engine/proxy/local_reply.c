@@ -58,6 +58,27 @@ local_reply_make(struct exchange *ex, unsigned status, struct slice content_type
 	return (true);
 }
 
+enum { ID_BYTES = 32 };
+
+/* What fails before a route is known has not met the filter that names requests. */
+static bool
+name_request(struct exchange *ex)
+{
+	struct text t;
+	char *buf;
+
+	if (ex->request_id.len > 0)
+		return (true);
+	buf = arena_alloc(&ex->arena, ID_BYTES + 1);
+	if (buf == NULL)
+		return (false);
+	text_init(&t, buf, ID_BYTES + 1);
+	text_hex(&t, rnd_u64(&ex->worker->rnd), ID_BYTES / 2);
+	text_hex(&t, rnd_u64(&ex->worker->rnd), ID_BYTES / 2);
+	ex->request_id = text_slice(&t);
+	return (true);
+}
+
 static struct slice
 problem(struct exchange *ex, const struct reason_info *info)
 {
@@ -119,6 +140,8 @@ local_reply_reason(struct exchange *ex, enum reason reason)
 	const struct reason_info *info = reason_info(reason);
 	bool ok;
 
+	if (!name_request(ex))
+		return (false);
 	if (is_grpc(ex))
 		ok = grpc_reply(ex, info);
 	else
@@ -130,6 +153,8 @@ local_reply_reason(struct exchange *ex, enum reason reason)
 	if (ok && info->status == 405)
 		ok = headers_set_id(&ex->resp.m.headers, HDR_ALLOW,
 		    SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+	if (ok && ex->route == NULL)
+		ok = headers_set_id(&ex->resp.m.headers, HDR_X_REQUEST_ID, ex->request_id);
 	return (ok && add_proxy_status(ex, info));
 }
 

@@ -680,6 +680,29 @@ test_request_limits(void **state)
 	expect_end(c, "HTTP/1.1 413", "body_too_large");
 }
 
+/* More of the body comes behind the answer, in the same read: the answer stands. */
+static void
+test_too_long_at_once(void **state)
+{
+	static const char *const ways[] = { "probe: pass", "shout: { req: stream }, probe: pass" };
+	static char big[110 * 1024 + 200];
+	struct sim_conn *c;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		int n = snprintf(big, 200, "POST / HTTP/1.1\r\nHost: h\r\n"
+		    "Content-Length: 112640\r\n\r\n");
+
+		memset(big + n, 'x', sizeof big - (size_t)n);
+		start(ways[i]);
+		c = sim_client_connect(8080);
+		sim_send(c, slice_of(big, (size_t)n + 112640));
+		sim_run_until_idle();
+		assert_int_equal(sim_server_count("10.0.0.1:80"), 0);
+		expect_end(c, "HTTP/1.1 413", "body_too_large");
+	}
+}
+
 static void
 test_request_verdicts(void **state)
 {
@@ -828,6 +851,7 @@ main(void)
 		cmocka_unit_test(test_request_whole),
 		cmocka_unit_test(test_request_whole_asks_for_the_body),
 		cmocka_unit_test(test_request_limits),
+		cmocka_unit_test(test_too_long_at_once),
 		cmocka_unit_test(test_request_verdicts),
 		cmocka_unit_test(test_client_goes_while_its_body_waits),
 		cmocka_unit_test(test_response_stream_and_whole),

@@ -263,6 +263,8 @@ id_in(struct slice message)
 {
 	ssize_t at = slice_find(message, SLICE("X-Request-Id: "));
 
+	if (at < 0)
+		at = slice_find(message, SLICE("x-request-id: "));
 	assert_true(at >= 0);
 	return (slice_sub(message, (size_t)at + 14, 32));
 }
@@ -293,6 +295,31 @@ test_request_ids_differ(void **state)
 		sim_close(s);
 	}
 	rig_stop();
+}
+
+/* Also without a route, and so without filters. */
+static void
+test_request_id_of_refusals(void **state)
+{
+	static const char *const requests[] = {
+		"GET /b HTTP/1.1\r\nHost: h\r\n\r\n", "GET /a HTTP/1.1\r\n\r\n",
+	};
+	struct sim_conn *c;
+	struct slice id, got;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		rig_start(&program, HEAD("") "  - { prefix: /a, upstream: u }\n");
+		c = sim_client_connect(8080);
+		sim_send(c, slice_str(requests[i]));
+		got = sim_received(c);
+		assert_true(slice_has_prefix(got, SLICE("HTTP/1.1 40")));
+		id = id_in(got);
+		got = slice_skip(got, (size_t)slice_find(got, SLICE("\r\n\r\n")));
+		assert_true(slice_find(got, id) > 0);
+		sim_close(c);
+		rig_stop();
+	}
 }
 
 static void
@@ -383,6 +410,7 @@ main(void)
 		cmocka_unit_test(test_header_edits),
 		cmocka_unit_test(test_request_id_kept_or_not),
 		cmocka_unit_test(test_request_ids_differ),
+		cmocka_unit_test(test_request_id_of_refusals),
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_layers),
 	};
