@@ -204,6 +204,7 @@ cost(void **state)
 
 		for (unsigned i = 0; i < COST_ROUNDS; i++) {
 			r->f.route = &r->routes[i % 8];
+			r->f.status = (uint16_t)(200 + i % 3);
 			r->f.duration_us = i;
 			proxy_stats_request(&r->w, &r->f);
 		}
