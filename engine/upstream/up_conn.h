@@ -21,7 +21,7 @@ enum up_conn_state {
 	UP_CONN_CONNECTING,
 	UP_CONN_BUSY,
 	UP_CONN_IDLE,
-	UP_CONN_DOUBT,		/* ended; a reset may prove its request unseen */
+	UP_CONN_DOUBT,		/* ended; a reset may prove the request unseen */
 	UP_CONN_RELEASED,	/* its stream is done; what was read is still being fed */
 	UP_CONN_CLOSED
 };
@@ -39,7 +39,7 @@ struct up_conn {
 	uint64_t		 idle_since_ms;
 	uint64_t		 idle_end_ms;	/* idle: when it is let go */
 	uint64_t		 age_end_ms;
-	struct timer		 timer;		/* a reset may prove its request unseen */
+	struct timer		 timer;		/* connecting, in doubt: the limit; idle: above */
 	struct deferred		 gone;
 	struct deferred		 release;	/* decides on RELEASED, when nothing feeds */
 	struct list		 link;		/* in the peer's idle list */

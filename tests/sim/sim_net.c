@@ -172,9 +172,12 @@ net_read(struct transport *t, struct iovec *v, unsigned n_vec, size_t *n_r)
 	}
 	if (*n_r > 0)
 		return (IO_OK);
+	/* As on Linux: behind a FIN a read says the end, also when a reset has come since. */
+	if (c->fin_arrived)
+		return (IO_EOF);
 	if (c->reset_arrived)
 		return (net_fail(ECONNRESET, IO_RESET));
-	return (c->fin_arrived ? IO_EOF : net_fail(EAGAIN, IO_AGAIN));
+	return (net_fail(EAGAIN, IO_AGAIN));
 }
 
 static enum io_rc
