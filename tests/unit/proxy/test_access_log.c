@@ -411,23 +411,27 @@ a_stuck_reader_drops(void **state)
 	assert_int_equal(lines + lost, LINES);
 }
 
+static bool
+has(const char *path, const char *what)
+{
+	FILE *f = fopen(path, "re");
+	char buf[4096];
+	size_t n = 0;
+
+	if (f != NULL) {
+		n = fread(buf, 1, sizeof buf - 1, f);
+		(void)fclose(f);
+	}
+	buf[n] = '\0';
+	return (n > 0 && strstr(buf, what) != NULL);
+}
+
 static void
 wait_for(const char *path, const char *what)
 {
 	uint64_t end = clock_mono_ms() + WAIT_MS;
-	char buf[4096];
 
-	for (;;) {
-		FILE *f = fopen(path, "re");
-		size_t n = 0;
-
-		if (f != NULL) {
-			n = fread(buf, 1, sizeof buf - 1, f);
-			(void)fclose(f);
-		}
-		buf[n] = '\0';
-		if (n > 0 && strstr(buf, what) != NULL)
-			return;
+	while (!has(path, what)) {
 		assert_true(clock_mono_ms() < end);
 		(void)usleep(1000);
 	}
@@ -481,10 +485,13 @@ another_file(void **state)
 	access_log_use(r->log, &other);
 	/* What was written before goes to where the log was then. */
 	wait_for(r->path, "first");
-	while (access(path, F_OK) != 0)
-		(void)usleep(1000);
 	r->f.request_id = SLICE("second");
-	access_log_write(r->log, &r->f);
+	for (unsigned i = 0; i < 8 && !has(path, "second"); i++) {
+		/* The thread may not have changed over yet. */
+		access_log_write(r->log, &r->f);
+		access_log_reopen();
+		(void)usleep(10000);
+	}
 	assert_true(access_log_stop(WAIT_MS));
 	wait_for(path, "second");
 	(void)unlink(path);
