@@ -112,13 +112,23 @@ map_rebuild(struct map *m)
 	struct map old = *m;
 	uint32_t cap = old.n > old.cap / 2 || old.cap == 0 ? old.cap * 2 : old.cap;
 	struct map_entry *entries;
+	uint32_t *index;
 
 	must(cap < UINT32_MAX / 4);
 	cap = cap < MAP_FIRST ? MAP_FIRST : cap;
-	/* in two steps: m is whole should the second one jump to a trap */
+	/* Both or none: m stays whole, and nothing is lost, should one of them jump to a trap. */
 	entries = map_array(m, cap, sizeof(*m->entries));
-	m->index = map_array(m, (size_t)cap * 2, sizeof(*m->index));
+	if (m->arena == NULL) {
+		index = mem_try_calloc((size_t)cap * 2, sizeof(*index));
+		if (unlikely(index == NULL)) {
+			xfree(entries);
+			mem_failed((size_t)cap * 2 * sizeof(*index));
+		}
+	} else {
+		index = map_array(m, (size_t)cap * 2, sizeof(*index));
+	}
 	m->entries = entries;
+	m->index = index;
 	m->cap = cap;
 	m->mask = cap * 2 - 1;
 	m->used = 0;
