@@ -19,6 +19,11 @@ static const struct codec_limits limits = {
 	.chunk_ext = 256,
 };
 
+enum {
+	LINGER_BYTES = 256 * 1024,
+	LINGER_MS = 2000
+};
+
 static const struct conn_events conn_events;
 static const struct codec_events codec_events;
 
@@ -88,6 +93,58 @@ close_conn(struct admin_conn *ac)
 	shut_down(ac);
 	/* Whoever called may have it on the stack. */
 	loop_defer(loop_of(ac), &ac->gone);
+}
+
+/* Reads and forgets. False: it is over. */
+static bool
+linger_read(struct admin_conn *ac)
+{
+	char waste[4096];
+
+	for (;;) {
+		struct iovec v = { waste, sizeof waste };
+		size_t n = 0;
+
+		switch (transport_read(&ac->conn.t, &v, 1, &n)) {
+		case IO_OK:
+			if (n >= ac->linger_left)
+				return (false);
+			ac->linger_left -= (uint32_t)n;
+			break;
+		case IO_AGAIN:
+			return (true);
+		default:
+			return (false);
+		}
+	}
+}
+
+/* A close with bytes unread is a reset, which may overtake the answer: so first our FIN, then
+   theirs, for a moment. */
+static void
+start_close(struct admin_conn *ac)
+{
+	if (ac->conn.is_closed)
+		return;
+	ac->lingering = true;
+	ac->linger_left = LINGER_BYTES;
+	ac->conn.t.ops->shut(&ac->conn.t);
+	if (ac->conn.in_eof || !linger_read(ac))
+		close_conn(ac);
+	else
+		arm(ac, LINGER_MS);
+}
+
+static void
+on_io(void *arg, unsigned what)
+{
+	struct admin_conn *ac;
+
+	CAST_OBJ(ac, arg, ADMIN_CONN_MAGIC);
+	if (!ac->lingering)
+		conn_on_io(&ac->conn, what);
+	else if (!linger_read(ac))
+		close_conn(ac);
 }
 
 static void
@@ -163,7 +220,7 @@ on_done(void *arg)
 	CAST_OBJ(ac, arg, ADMIN_CONN_MAGIC);
 	forget_request(ac);
 	if (ac->closing || !ac->h1.c.ops->can_reuse(&ac->h1.c)) {
-		close_conn(ac);
+		start_close(ac);
 		return;
 	}
 	arm(ac, ADMIN_IDLE_MS);
@@ -302,7 +359,7 @@ admin_conn_accept(void *arg, int fd, const struct addr *peer)
 		(void)close(fd);
 		return;
 	}
-	if (!tcp_accept_fd(&ac->conn.t, a->worker->loop, fd, conn_on_io, &ac->conn)) {
+	if (!tcp_accept_fd(&ac->conn.t, a->worker->loop, fd, on_io, ac)) {
 		xfree(ac);
 		return;
 	}

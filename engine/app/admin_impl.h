@@ -66,6 +66,9 @@ struct admin_conn {
 	bool			 busy:1;	/* a request is read or answered */
 	bool			 answered:1;
 	bool			 closing:1;	/* no further request */
+	/* our FIN is out; what comes is thrown away until the client's */
+	bool			 lingering:1;
+	uint32_t		 linger_left;	/* bytes that may still be */
 	struct admin		*admin;
 	struct list		 link;
 	struct timer		 timer;

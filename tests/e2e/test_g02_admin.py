@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The admin listener: its pages, its Unix socket, what it refuses, and its bounds."""
+
+import json
+import os
+import socket
+import stat
+
+import pytest
+
+from conftest import base
+
+TEXT = """
+version: 1
+listeners: {{ web: {{ listen: "127.0.0.1:@web@" }} }}
+upstreams: {{ origin: {{ servers: ["@origin@"] }} }}
+routes: [ {{ prefix: /, upstream: origin }} ]
+admin: {{ listen: "127.0.0.1:@admin@", socket: admin.sock{more} }}
+workers: 1
+"""
+
+
+@pytest.fixture
+def gw(start, origin):
+    return start(TEXT.format(more=""), origin=origin.address)
+
+
+def ask(sock, raw):
+    """-> (status, fields, body) of one exchange on a connection of its own."""
+    with sock:
+        sock.settimeout(8)
+        sock.sendall(raw)
+        data = b""
+        while True:
+            got = sock.recv(65536)
+            if not got:
+                break
+            data += got
+    head, _, body = data.partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    fields = dict(line.lower().split(b": ", 1) for line in lines[1:])
+    return int(lines[0].split()[1]), fields, body
+
+
+def unix(gw):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(os.path.join(gw.dir, "admin.sock"))
+    return s
+
+
+def tcp(gw):
+    return socket.create_connection(("127.0.0.1", gw.port("admin")))
+
+
+def request(method, target, fields="", body=""):
+    return ("%s %s HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n%s\r\n%s"
+            % (method, target, fields, body)).encode()
+
+
+def test_socket_is_ours_alone(gw):
+    st = os.stat(os.path.join(gw.dir, "admin.sock"))
+    assert stat.S_ISSOCK(st.st_mode) and stat.S_IMODE(st.st_mode) == 0o600
+    for page in ("/metrics", "/healthz", "/readyz", "/status"):
+        assert ask(unix(gw), request("GET", page))[0] == 200
+
+
+def test_socket_goes_with_the_process(gw):
+    gw.stop()
+    assert not os.path.exists(os.path.join(gw.dir, "admin.sock"))
+
+
+def test_status(gw):
+    gw.get()
+    status, fields, body = ask(unix(gw), request("GET", "/status"))
+    got = json.loads(body)
+    assert status == 200 and fields[b"content-type"] == b"application/json"
+    assert got["pid"] == gw.pid and got["generation"] == 1 and got["workers"] == 1
+    assert got["state"] == "serving" and got["program"] == "weir-gateway"
+    assert list(got["listeners"]) == ["web"]
+    server = got["upstreams"]["origin"][gw.names["origin"]]
+    assert server["idle"] + server["active"] <= 1
+
+
+def test_reload_over_the_socket(gw):
+    status, _, body = ask(unix(gw), request("POST", "/reload"))
+    assert status == 200 and json.loads(body) == {"ok": True, "generation": 2}
+    gw.write("nonsense: [")
+    status, _, body = ask(unix(gw), request("POST", "/reload"))
+    assert status == 422 and json.loads(body) == {"ok": False, "generation": 2}
+    assert gw.metric("weir_config_last_reload_successful") == 0
+    assert gw.get().status == 200
+
+
+def test_log_level(gw):
+    for level, want in (("warn", 200), ("nonsense", 400), ("info", 200)):
+        assert ask(unix(gw), request("POST", "/log-level?level=" + level))[0] == want
+    assert ask(unix(gw), request("POST", "/log-level"))[0] == 400
+
+
+def test_drain_over_the_socket(gw):
+    assert ask(unix(gw), request("POST", "/drain"))[0] == 202
+    assert gw.wait_exit() == 0
+
+
+def test_no_changes_over_tcp(gw):
+    for page in ("/reload", "/drain", "/log-level?level=error"):
+        assert ask(tcp(gw), request("POST", page))[0] == 403
+    assert gw.get().status == 200 and gw.metric("weir_config_generation") == 1
+
+
+def test_changes_over_tcp_when_asked_for(start, origin):
+    gw = start(TEXT.format(more=", write: true"), origin=origin.address)
+    assert ask(tcp(gw), request("POST", "/reload"))[0] == 200
+    assert gw.metric("weir_config_generation") == 2
+    # A page in somebody's browser may send this, but not without saying so.
+    assert ask(tcp(gw), request("POST", "/drain", "Origin: http://evil.test\r\n"))[0] == 403
+    assert ask(tcp(gw), request("POST", "/drain"))[0] == 202
+    assert gw.wait_exit() == 0
+
+
+def test_methods(gw):
+    status, fields, _ = ask(tcp(gw), request("POST", "/metrics"))
+    assert status == 405 and fields[b"allow"] == b"get, head"
+    status, fields, _ = ask(unix(gw), request("GET", "/drain"))
+    assert status == 405 and fields[b"allow"] == b"post"
+    status, fields, body = ask(tcp(gw), request("HEAD", "/healthz"))
+    assert status == 200 and fields[b"content-length"] == b"3" and body == b""
+
+
+def test_formats(gw):
+    om = b"application/openmetrics-text; version=1.0.0; charset=utf-8"
+    text = b"text/plain; version=0.0.4; charset=utf-8"
+    for accept, want in (
+            ("application/openmetrics-text;version=1.0.0,application/openmetrics-text;"
+             "version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", om),
+            ("application/openmetrics-text", om),
+            ("application/openmetrics-text;version=2.0.0", text),
+            ("application/openmetrics-text;q=0", text),
+            ("application/openmetrics-text;q=0.1, text/plain", text),
+            ("*/*", text), ("nonsense;;;q=", text)):
+        status, fields, body = ask(tcp(gw), request("GET", "/metrics",
+                                                    "Accept: %s\r\n" % accept))
+        assert status == 200 and fields[b"content-type"] == want, accept
+        assert body.endswith(b"# EOF\n") == (want == om)
+
+
+def test_bodies_are_forgotten(gw):
+    body = "x" * 60000
+    assert ask(unix(gw), request("POST", "/log-level?level=info",
+                                 "Content-Length: 60000\r\n", body))[0] == 200
+    assert ask(unix(gw), request("POST", "/log-level?level=info",
+                                 "Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n\r\n"))[0] == 200
+    assert ask(unix(gw), request("POST", "/log-level?level=info",
+                                 "Content-Length: 70000\r\n", "x" * 70000))[0] == 413
+
+
+def test_nonsense(gw):
+    for raw in (b"\x00\x01\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+                b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: a\r\n\r\n"):
+        assert ask(tcp(gw), raw)[0] in (400, 414, 431)
+    assert gw.admin("/healthz").status == 200
+
+
+def test_pipelined(gw):
+    with tcp(gw) as s:
+        s.settimeout(8)
+        s.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n" * 20 + request("GET", "/readyz"))
+        data = b""
+        while True:
+            got = s.recv(65536)
+            if not got:
+                break
+            data += got
+    assert data.count(b"\r\n\r\nok\n") == 20 and data.endswith(b"\r\n\r\nready\n")
+
+
+def test_connections_are_bounded(gw):
+    socks = [tcp(gw) for _ in range(100)]
+    try:
+        for s in socks:
+            s.settimeout(8)
+            s.sendall(b"G")     # one that says nothing may wait in the kernel
+        gone = 0
+        for s in socks[64:]:
+            try:
+                gone += s.recv(1) == b""
+            except ConnectionResetError:
+                gone += 1
+        assert gone == 36
+        socks[0].sendall(request("GET", "/healthz")[1:])
+        assert socks[0].recv(65536).startswith(b"HTTP/1.1 200")
+    finally:
+        for s in socks:
+            s.close()
+    gw.until(lambda: gw.admin("/healthz").status == 200, 5, "room again")
+
+
+def test_a_slow_reader_holds_nobody(gw):
+    with tcp(gw) as s:
+        s.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n" * 200)
+        for _ in range(20):
+            assert gw.admin("/healthz").status == 200
+
+
+def test_a_socket_left_behind(start, origin, tmp_path):
+    path = str(tmp_path / "admin.sock")
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(path)
+    text = TEXT.format(more="").replace("admin.sock", path)
+    first = start(text, origin=origin.address)
+
+    def pid():
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(path)
+        return json.loads(ask(s, request("GET", "/status"))[2])["pid"]
+    assert pid() == first.pid
+    # While its owner lives nobody takes it, and that stops nobody.
+    second = start(text, origin=origin.address)
+    assert "no Unix socket" in second.stderr() and second.get().status == 200
+    assert pid() == first.pid
+    second.stop()
+    assert pid() == first.pid
+
+
+def test_a_file_that_is_no_socket_stays(start, origin, tmp_path):
+    path = tmp_path / "admin.sock"
+    path.write_text("mine")
+    gw = start(TEXT.format(more="").replace("admin.sock", str(path)), origin=origin.address)
+    assert "no Unix socket" in gw.stderr()
+    gw.stop()
+    assert path.read_text() == "mine"
+
+
+def test_listeners_follow_the_file(gw):
+    old = gw.port("admin")
+    moved = TEXT.format(more="").replace("@admin@", "@admin2@").replace("admin.sock", "b.sock")
+    gw.write(moved)
+    assert ask(unix(gw), request("POST", "/reload"))[0] == 200
+    gw.ports["admin"] = gw.ports["admin2"]
+    assert gw.admin("/healthz").status == 200
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", old), 2).close()
+    assert not os.path.exists(os.path.join(gw.dir, "admin.sock"))
+    assert os.path.exists(os.path.join(gw.dir, "b.sock"))
+
+
+def test_a_log_that_cannot_be_opened_changes_nothing(start, origin):
+    gw = start(base(more=""), origin=origin.address)
+    gw.write(base(more="log: { access: /nowhere/at/all/access.log }"))
+    os.kill(gw.pid, 1)
+    gw.until(lambda: gw.metric("weir_config_last_reload_successful") == 0, 5, "a refusal")
+    assert gw.metric("weir_config_generation") == 1 and "/nowhere/at/all" in gw.stderr()
+    gw.get("/still")
+    gw.wait_access(lambda e: e["path"] == "/still")
