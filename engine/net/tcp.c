@@ -182,7 +182,7 @@ tcp_connect(struct transport *t, struct loop *loop, const struct addr *to, io_re
 	at_once = connect(fd, &to->u.sa, to->len) == 0;
 	/* EAGAIN is a Unix socket's full backlog: a failure, since nothing would wake us. */
 	if ((!at_once && errno != EINPROGRESS) || !io_add(loop, &t->io, fd, fn, arg)) {
-		int saved = errno;
+		int saved = at_once || errno == EINPROGRESS ? ENOMEM : errno;
 
 		(void)close(fd);
 		errno = saved;

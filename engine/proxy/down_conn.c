@@ -42,9 +42,21 @@ arm(struct down_conn *dc, uint64_t deadline_ms)
 
 /* Later of nothing: 0 ms means that this limit is off. */
 static uint64_t
-after(uint64_t from_ms, uint32_t ms)
+after(uint64_t from_ms, uint64_t ms)
 {
 	return (ms == 0 ? UINT64_MAX : from_ms + ms);
+}
+
+/* 0: there is no least rate. */
+static uint64_t
+rate_window(const struct down_conn *dc)
+{
+	enum { LEAST_MS = 1000 };
+	const struct listener_limits *l = limits_of(dc);
+
+	if (l->min_rate == 0)
+		return (0);
+	return (l->min_rate_grace_ms > LEAST_MS ? l->min_rate_grace_ms : LEAST_MS);
 }
 
 static uint64_t
@@ -183,50 +195,100 @@ answer_late_head(struct down_conn *dc)
 	exchange_fault(ex, REASON_CLIENT_TIMEOUT);
 }
 
+/*
+ * The least rate is looked at in windows of the grace time, each while we wait for the client all
+ * along: a pause that is the upstream's doing begins a new one. Has a window ended, too slow?
+ */
 static bool
-is_too_slow(const struct down_conn *dc, uint64_t bytes, uint64_t since_ms, uint64_t now)
+is_too_slow(const struct down_conn *dc, uint64_t bytes, uint64_t *seen, uint64_t *since_ms,
+    uint64_t now)
 {
-	const struct listener_limits *l = limits_of(dc);
+	uint64_t ms = now - *since_ms, moved = bytes - *seen;
 
-	return (l->min_rate != 0 && now > since_ms + l->min_rate_grace_ms &&
-	    bytes * 1000 / (now - since_ms) < l->min_rate);
+	if (rate_window(dc) == 0 || ms < rate_window(dc))
+		return (false);
+	*since_ms = now;
+	*seen = bytes;
+	return (moved * 1000 / ms < limits_of(dc)->min_rate);
 }
 
 /* Of the response's body, by the kernel. */
 static uint64_t
-bytes_taken(const struct exchange *ex)
+bytes_taken(struct exchange *ex)
 {
-	return (ex->resp_body.total - ex->resp_body.queued);
+	const struct pipe *out = chain_pipe(&ex->chain, CHAIN_RESP, &ex->resp_body);
+
+	return (out->total - out->queued);
 }
 
-/* The next moment at which the client may be found too slow or silent; faults if that is now. */
-static uint64_t
-check_client_pace(struct down_conn *dc, uint64_t now)
+static void
+begin_body_window(struct exchange *ex, uint64_t now)
+{
+	ex->body_since_ms = now;
+	ex->body_seen = ex->bytes_in;
+}
+
+/* The client's way in. True: it has ended the exchange. */
+static bool
+check_reading(struct down_conn *dc, uint64_t now)
+{
+	struct exchange *ex = dc->ex;
+	bool late;
+
+	if (dc->conn.blocked) {
+		begin_body_window(ex, now);
+		return (false);
+	}
+	late = now >= after(dc->conn.read_ms, limits_of(dc)->body_idle_ms);
+	if (!late && !is_too_slow(dc, ex->bytes_in, &ex->body_seen, &ex->body_since_ms, now))
+		return (false);
+	exchange_fault(ex, late ? REASON_CLIENT_TIMEOUT : REASON_CLIENT_TOO_SLOW);
+	return (true);
+}
+
+/* And its way out. */
+static bool
+check_writing(struct down_conn *dc, uint64_t now)
+{
+	struct exchange *ex = dc->ex;
+	bool late;
+
+	if (ex->reply_since_ms == 0) {
+		ex->reply_since_ms = now;
+		ex->reply_seen = bytes_taken(ex);
+	}
+	late = now >= after(dc->conn.wrote_ms, limits_of(dc)->write_idle_ms);
+	if (!late && !is_too_slow(dc, bytes_taken(ex), &ex->reply_seen, &ex->reply_since_ms, now))
+		return (false);
+	exchange_abort(ex, late ? REASON_CLIENT_STALLED : REASON_CLIENT_TOO_SLOW);
+	return (true);
+}
+
+/* Ends the exchange if the client is too slow or silent; else arms the next moment at which it may
+   be found so. */
+static void
+check_client_pace(struct down_conn *dc)
 {
 	const struct listener_limits *l = limits_of(dc);
+	uint64_t now = loop_now_ms(dc->worker->loop), next = UINT64_MAX;
 	struct exchange *ex = dc->ex;
-	uint64_t next = UINT64_MAX, at;
 
-	if (!ex->req_done && !dc->conn.blocked) {
-		at = after(dc->conn.read_ms, l->body_idle_ms);
-		if (now >= at || is_too_slow(dc, ex->bytes_in, ex->body_since_ms, now)) {
-			exchange_fault(ex, now >= at ? REASON_CLIENT_TIMEOUT :
-			    REASON_CLIENT_TOO_SLOW);
-			return (0);
-		}
-		next = sooner(at, after(now, l->min_rate != 0 ? l->min_rate_grace_ms : 0));
+	if (!ex->req_done) {
+		if (check_reading(dc, now))
+			return;
+		next = sooner(after(dc->conn.blocked ? now : dc->conn.read_ms, l->body_idle_ms),
+		    after(ex->body_since_ms, rate_window(dc)));
 	}
 	if (ex->reply_begun && !dc->conn.writable) {
-		at = after(dc->conn.wrote_ms, l->write_idle_ms);
-		if (now >= at || is_too_slow(dc, bytes_taken(ex), ex->reply_since_ms, now)) {
-			exchange_abort(ex, now >= at ? REASON_CLIENT_STALLED :
-			    REASON_CLIENT_TOO_SLOW);
-			return (0);
-		}
-		at = sooner(at, after(now, l->min_rate != 0 ? l->min_rate_grace_ms : 0));
-		next = sooner(next, at);
+		if (check_writing(dc, now))
+			return;
+		next = sooner(next, sooner(after(dc->conn.wrote_ms, l->write_idle_ms),
+		    after(ex->reply_since_ms, rate_window(dc))));
+	} else {
+		ex->reply_since_ms = 0;
 	}
-	return (next);
+	if (next != UINT64_MAX)
+		arm(dc, next);
 }
 
 static void
@@ -242,9 +304,7 @@ on_timer(void *arg)
 		return;
 	}
 	if (dc->ex != NULL) {
-		at = check_client_pace(dc, now);
-		if (at != 0 && at != UINT64_MAX)
-			arm(dc, at);
+		check_client_pace(dc);
 		return;
 	}
 	if (dc->begin_us != 0 || conn_waiting(&dc->conn) > 0) {
@@ -341,13 +401,10 @@ static void
 on_stalled(struct conn *c)
 {
 	struct down_conn *dc;
-	const struct listener_limits *l;
 
 	CAST_OBJ(dc, c->owner, DOWN_CONN_MAGIC);
-	l = limits_of(dc);
 	if (dc->ex != NULL)
-		arm(dc, sooner(after(c->wrote_ms, l->write_idle_ms),
-		    after(c->wrote_ms, l->min_rate != 0 ? l->min_rate_grace_ms : 0)));
+		check_client_pace(dc);
 }
 
 static const struct conn_events down_conn_events = {
@@ -396,12 +453,8 @@ on_head(struct codec_stream *s, struct msg *m, struct page *head, bool end)
 	ex->req_page = page_ref(head);
 	ex->req_done = end;
 	if (!end) {
-		const struct listener_limits *l = limits_of(dc);
-		uint64_t now = loop_now_ms(dc->worker->loop);
-
-		ex->body_since_ms = now;
-		arm(dc, sooner(after(now, l->body_idle_ms),
-		    after(now, l->min_rate != 0 ? l->min_rate_grace_ms : 0)));
+		begin_body_window(ex, loop_now_ms(dc->worker->loop));
+		check_client_pace(dc);
 	}
 	exchange_start(ex);
 }

@@ -30,8 +30,9 @@ bool		ex_forward_response(struct exchange *);
 /* The client, as trusted proxies named it; set by ex_forward_request. */
 const struct addr *ex_client(const struct exchange *);
 
-/* ex_response.c: whether an idle limit that has run out shall start over. */
-bool		ex_idle_moved(struct exchange *);
+/* ex_response.c: what is left (ms) of a limit that counts from when bytes last moved; 0: nothing, or
+   the step has no such limit. */
+uint64_t	ex_idle_left(struct exchange *, uint64_t now_ms);
 
 /* ex_upstream.c */
 void		ex_drop_upstream(struct exchange *, enum reason);

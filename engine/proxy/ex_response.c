@@ -62,7 +62,6 @@ ex_step_reply(struct exchange *ex)
 		return (ex_go(ex, EX_FINISH));
 	}
 	ex->reply_begun = true;
-	ex->reply_since_ms = loop_now_ms(ex->worker->loop);
 	if (ex->worker->draining || proxy_limits_shed())
 		h1_close_after(&ex->down->h1);
 	if (!ops->send(ex->stream, &ex->resp.m, body))
@@ -72,18 +71,32 @@ ex_step_reply(struct exchange *ex)
 	return (STEP_WAIT);
 }
 
-/*
- * Has anything moved since the idle limit was armed, or is it the client that we wait for? Its own
- * limits run for that.
- */
-bool
-ex_idle_moved(struct exchange *ex)
+static uint64_t
+left_of(uint64_t limit_ms, uint64_t since_ms, uint64_t now_ms)
 {
-	uint64_t moved = ex->resp_body.total + ex->req_body.total - ex->req_body.queued;
-	bool waits_for_client = ex->resp_body.queued > 0 || chain_resp_busy(&ex->chain) ||
-	    (ex->step == EX_AWAIT && !ex->req_done && ex->req_body.queued == 0);
-	bool yes = moved != ex->moved_seen || waits_for_client;
+	return (since_ms + limit_ms > now_ms ? since_ms + limit_ms - now_ms : 0);
+}
 
-	ex->moved_seen = moved;
-	return (yes);
+/*
+ * While it is the client that we wait for nothing is used up: its own limits run. A server that
+ * drips the fields of its head gains no time by it.
+ */
+uint64_t
+ex_idle_left(struct exchange *ex, uint64_t now)
+{
+	const struct pipe *out = chain_pipe(&ex->chain, CHAIN_RESP, &ex->resp_body);
+	uint64_t idle = idle_limit(ex);
+
+	if (ex->step == EX_AWAIT && ex->up != NULL && !ex->up_sent) {
+		if (!ex->req_done && ex->req_body.queued == 0)
+			return (ex->route->timeout.first_byte);
+		return (left_of(ex->route->timeout.first_byte, up_wrote_ms(ex->up), now));
+	}
+	if (ex->step != EX_REPLY)
+		return (0);
+	if (out->queued > 0 || ex->up == NULL)
+		return (idle);
+	return (left_of(idle, ex->up_sent ? up_read_ms(ex->up) :
+	    up_read_ms(ex->up) > up_wrote_ms(ex->up) ? up_read_ms(ex->up) :
+	    up_wrote_ms(ex->up), now));
 }

@@ -10,8 +10,8 @@
 /* Steps that talk to the upstream, and the events that come back from it. */
 
 enum {
-	/* Tries of one request in all: the first, one on another server after a failed connect for
-	   each slot of ex->tried, one replay on a fresh connection. */
+	/* Servers that a request is taken to in all, each after the connect to the one before
+	   failed. */
 	EX_CONNECT_TRIES = 3
 };
 
@@ -196,7 +196,8 @@ try_again(struct exchange *ex, const struct up_fault *f)
 	const struct pipe *body = chain_pipe(&ex->chain, CHAIN_REQ, &ex->req_body);
 
 	if (f->connect)
-		return (ex->n_tried < EX_CONNECT_TRIES && remember_tried(ex, f->server));
+		return (ex->n_tried + 1u < EX_CONNECT_TRIES && ex->n_tried + 1u < f->n_servers &&
+		    remember_tried(ex, f->server));
 	if (!f->replay || ex->replayed || body->total != body->queued)
 		return (false);
 	ex->replayed = true;

@@ -64,6 +64,12 @@ wake_client_reader(void *arg)
 {
 	struct down_conn *dc = arg;
 
+	/* The pause was the upstream's: the client's limits begin anew. */
+	dc->conn.read_ms = loop_now_ms(dc->worker->loop);
+	if (dc->ex != NULL) {
+		dc->ex->body_since_ms = dc->conn.read_ms;
+		dc->ex->body_seen = dc->ex->bytes_in;
+	}
 	dc->h1.c.ops->resume(&dc->h1.s);
 	conn_resume(&dc->conn);
 }
@@ -201,7 +207,7 @@ static void
 on_timer(void *arg)
 {
 	struct exchange *ex;
-	uint64_t now;
+	uint64_t now, left;
 
 	CAST_OBJ(ex, arg, EXCHANGE_MAGIC);
 	now = loop_now_ms(ex->worker->loop);
@@ -210,9 +216,11 @@ on_timer(void *arg)
 		return;
 	}
 	if (ex->deadline_ms[0] != 0 && now >= ex->deadline_ms[0]) {
-		/* Bytes moved since it was armed: an idle limit starts over. */
-		if (ex_idle_moved(ex)) {
-			ex_deadline(ex, ex->route->timeout.idle, ex->deadline_reason);
+		/* Bytes have moved since it was armed: an idle limit counts from then. */
+		left = ex_idle_left(ex, now);
+		if (left != 0) {
+			ex->deadline_ms[0] = now + left;
+			arm(ex);
 			return;
 		}
 		exchange_fault(ex, ex->deadline_reason);

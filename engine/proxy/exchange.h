@@ -98,10 +98,9 @@ struct exchange {
 	struct chain_run	 chain;
 	uint32_t		 attempts;
 	uint64_t		 bytes_in;	/* of the request's body */
-	uint64_t		 body_since_ms;	/* since when the request's body is awaited */
-	uint64_t		 reply_since_ms;
-	/* of the upstream's bodies, when the idle limit was armed */
-	uint64_t		 moved_seen;
+	/* windows of the least rate: when they began, and the bytes that had moved by then */
+	uint64_t		 body_since_ms, body_seen;
+	uint64_t		 reply_since_ms, reply_seen;	/* 0: the client takes what comes */
 	const struct addr	*client;	/* the peer, or whom trusted proxies named */
 	struct msg_req		 req;
 	struct msg_resp		 resp;

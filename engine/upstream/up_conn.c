@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <errno.h>
+
 #include "engine/base/check.h"
 #include "engine/mem/page.h"
 #include "engine/net/tcp.h"
@@ -271,8 +273,10 @@ up_conn_connect(struct worker *w, struct up_peer *peer, struct up_stream *us, ui
 	uint32_t learned;
 	enum io_rc rc;
 
-	if (uc == NULL)
+	if (uc == NULL) {
+		errno = ENOMEM;
 		return (NULL);
+	}
 	rc = tcp_connect(&uc->conn.t, w->loop, &peer->server.addr, on_io, uc);
 	if (rc != IO_OK && rc != IO_AGAIN) {
 		slab_put(&up_of(w)->conns, &uc);

@@ -47,7 +47,8 @@ struct up_conn {
 	struct h1		 h1;
 };
 
-/* Starts one. NULL: no memory, or failed at once. It tells its stream (up_stream_*) what comes. */
+/* Starts one. NULL: no memory (errno is ENOMEM), or failed at once (errno tells). It tells its
+   stream (up_stream_*) what comes. */
 struct up_conn	*up_conn_connect(struct worker *, struct up_peer *, struct up_stream *,
 		    uint32_t connect_ms);
 void		 up_conn_close(struct up_conn *, enum close_how);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <errno.h>
+#include <limits.h>
+
 #include "engine/base/check.h"
 #include "engine/http/method.h"
 #include "engine/mem/page.h"
@@ -23,6 +26,13 @@ fail_later(struct up_stream *us, enum reason reason)
 {
 	us->late_reason = reason;
 	loop_defer(us->worker->loop, &us->late);
+}
+
+/* It is not the server's fault that there is no connection. */
+static bool
+is_our_limit(int number)
+{
+	return (number == ENOMEM || number == ENOBUFS || number == EMFILE || number == ENFILE);
 }
 
 struct up_stream *
@@ -54,7 +64,8 @@ up_open(struct worker *w, struct upstream *u, const struct pick *pick, uint32_t 
 	}
 	us->uc = up_conn_connect(w, us->peer, us, connect_ms);
 	if (us->uc == NULL)
-		fail_later(us, REASON_UPSTREAM_CONNECT_FAILED);
+		fail_later(us, is_our_limit(errno) ? REASON_OVERLOADED :
+		    REASON_UPSTREAM_CONNECT_FAILED);
 	else if (us->uc->state == UP_CONN_BUSY)
 		us->open = true;
 	return (us);
@@ -196,6 +207,7 @@ up_stream_failed(struct up_stream *us, enum reason reason)
 			return;
 		f.server = up_server_hold(&us->peer->server);
 		f.connect = !us->open;
+		f.n_servers = us->peer->local != NULL ? us->peer->local->n_peers : UINT_MAX;
 		f.replay = verdict == UP_REPLAY_YES || us->unseen;
 	}
 	if (us->in != NULL && us->head_seen)
@@ -217,6 +229,18 @@ bool
 up_is_reused(const struct up_stream *us)
 {
 	return (us->reused);
+}
+
+uint64_t
+up_read_ms(const struct up_stream *us)
+{
+	return (us->uc == NULL ? 0 : us->uc->conn.read_ms);
+}
+
+uint64_t
+up_wrote_ms(const struct up_stream *us)
+{
+	return (us->uc == NULL ? 0 : us->uc->conn.wrote_ms);
 }
 
 uint64_t

@@ -39,6 +39,7 @@ struct up_fault {
 	bool		 replay;	/* a reused connection died and the rule of up_replay.c
 					   allows one replay on a fresh one */
 	bool		 connect;	/* no connection came about: another server may be tried */
+	unsigned	 n_servers;	/* that the upstream has */
 };
 
 struct up_events {
@@ -85,6 +86,9 @@ const struct server *up_server(const struct up_stream *);
 const struct server *up_server_hold(const struct server *);
 void		 up_server_drop(const struct server **);
 bool		 up_is_reused(const struct up_stream *);
+/* Loop times at which the connection last read, and wrote, a byte. */
+uint64_t	 up_read_ms(const struct up_stream *);
+uint64_t	 up_wrote_ms(const struct up_stream *);
 /* Bytes of the request that were written to the socket. */
 uint64_t	 up_bytes_written(const struct up_stream *);
 

@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "tests/loop/lib.h"
+
+/* Every limit of time and rate, with the reason that it ends in: in the log and for the client. */
+
+#define GET		"GET /a HTTP/1.1\r\nHost: example.org\r\n\r\n"
+#define POST_HEAD	"POST /a HTTP/1.1\r\nHost: example.org\r\nContent-Length: 1000000\r\n\r\n"
+#define ANSWER		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+enum {
+	S = 1000	/* ms */
+};
+
+/* The answer is ours and says why. */
+static void
+assert_refused(struct sim_conn *c, unsigned status, enum reason reason)
+{
+	const struct reason_info *info = reason_info(reason);
+	char text[160];
+
+	(void)snprintf(text, sizeof text, "HTTP/1.1 %u ", status);
+	assert_has(c, text);
+	(void)snprintf(text, sizeof text, "weir-gateway; error=%.*s; details=\"%.*s\"",
+	    (int)info->proxy_error.len, info->proxy_error.p, (int)info->name.len, info->name.p);
+	assert_has(c, text);
+	assert_ended(status, reason);
+}
+
+/* A moment before the limit nothing has happened, a moment after it has. */
+static void
+pass_limit(struct sim_conn *c, uint64_t ms)
+{
+	sim_advance(ms - 20);
+	OK(sim_expect_open(c));
+	OK(sim_expect_nothing(c));
+	sim_advance(40);
+}
+
+/* ---- the client's side ---- */
+
+static void
+test_silent_client(void **state)
+{
+	struct sim_conn *c;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	sim_run_until_idle();
+	pass_limit(c, 10 * S);
+	OK(sim_expect_closed(c));
+	assert_int_equal(gw_requests(), 0);
+	OK(gw_is_empty(true));
+}
+
+/* Bytes that drip in do not extend it. */
+static void
+test_headers(void **state)
+{
+	struct sim_conn *c;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	sim_advance(5 * S);
+	for (unsigned i = 0; i < 9; i++) {
+		sim_send(c, slice_of(GET + i, 1));
+		sim_advance(1 * S);
+		OK(sim_expect_open(c));
+	}
+	pass_limit(c, 1 * S);
+	assert_refused(c, 408, REASON_CLIENT_TIMEOUT);
+	assert_has(c, "Connection: close\r\n");
+	assert_int_equal(gw_requests(), 1);
+	sim_close(c);
+	OK(gw_is_empty(true));
+}
+
+/* The limit of a later request's head counts from its first byte. */
+static void
+test_headers_of_second(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	sim_send(c, SL(GET));
+	s = server(SERVER);
+	sim_send(s, SL(ANSWER));
+	forget(c);
+	sim_advance(60 * S);
+	sim_send(c, slice_of(GET, 10));
+	pass_limit(c, 10 * S);
+	assert_refused(c, 408, REASON_CLIENT_TIMEOUT);
+}
+
+static void
+test_body_idle(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF_LISTEN(", min_rate: off") CONF_SERVERS("\"" SERVER "\"") CONF_ROUTE("")));
+	c = client();
+	sim_send(c, SL(POST_HEAD "some"));
+	s = server(SERVER);
+	for (unsigned i = 0; i < 5; i++) {
+		sim_advance(25 * S);
+		sim_send(c, SL("more"));
+	}
+	sim_run_until_idle();
+	pass_limit(c, 30 * S);
+	assert_refused(c, 408, REASON_CLIENT_TIMEOUT);
+	OK(sim_expect_reset(s));
+	sim_close(c);
+	OK(gw_is_empty(true));
+}
+
+static void
+test_body_min_rate(void **state)
+{
+	struct sim_conn *c;
+	unsigned i;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	sim_send(c, SL(POST_HEAD));
+	for (i = 0; i < 60 && gw_requests() == 0; i++) {
+		sim_send(c, SL("0123456789"));
+		sim_advance(1 * S);
+	}
+	/* Grace is 30 s; it is looked at no later than a grace after that. */
+	assert_true(i >= 30);
+	assert_refused(c, 408, REASON_CLIENT_TOO_SLOW);
+}
+
+/* Slow, but above the least rate: it is left alone. */
+static void
+test_body_above_min_rate(void **state)
+{
+	struct sim_conn *c;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	sim_send(c, SL(POST_HEAD));
+	for (unsigned i = 0; i < 200; i++) {
+		char some[300];
+
+		memset(some, 'x', sizeof some);
+		sim_send(c, slice_of(some, sizeof some));
+		sim_advance(1 * S);
+	}
+	OK(sim_expect_open(c));
+	OK(sim_expect_nothing(c));
+	assert_int_equal(gw_requests(), 0);
+}
+
+static void
+send_large_answer(struct sim_conn *s, size_t n)
+{
+	char head[80], *p = malloc(n);
+
+	memset(p, 'x', n);
+	sim_send(s, slice_of(head, (size_t)snprintf(head, sizeof head,
+	    "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", n)));
+	sim_send(s, slice_of(p, n));
+	free(p);
+}
+
+/* The client takes n bytes each second. True when the request has ended within so many. */
+static bool
+read_slowly(struct sim_conn *c, size_t n, unsigned seconds)
+{
+	sim_window(c, n);
+	for (unsigned i = 0; i < seconds && gw_requests() == 0; i++) {
+		sim_hold(c, true);
+		sim_advance(1 * S);
+		sim_hold(c, false);
+		/* One step of the network: with no limit held it would be taken over and over. */
+		sim_window(c, n);
+		sim_hold(c, true);
+		sim_run_until_idle();
+	}
+	return (gw_requests() > 0);
+}
+
+static struct sim_conn *
+start_large(struct sim_conn **c, const char *conf, size_t n)
+{
+	struct sim_conn *s;
+
+	OK(gw_start(conf));
+	*c = client();
+	sim_window(*c, 1000);
+	sim_hold(*c, true);
+	sim_send(*c, SL(GET));
+	s = server(SERVER);
+	send_large_answer(s, n);
+	sim_run_until_idle();
+	return (s);
+}
+
+static void
+test_reader_above_min_rate(void **state)
+{
+	struct sim_conn *c;
+
+	(void)state;
+	(void)start_large(&c, CONF, 100 * 1000);
+	assert_true(read_slowly(c, 1000, 200));
+	assert_ended(200, REASON_NONE);
+	assert_int_equal(gw_last()->bytes_out, 100 * 1000);
+}
+
+static void
+test_reader_min_rate(void **state)
+{
+	struct sim_conn *c;
+
+	(void)state;
+	(void)start_large(&c, CONF, 100 * 1000);
+	assert_true(read_slowly(c, 20, 90));
+	assert_ended(200, REASON_CLIENT_TOO_SLOW);
+	OK(sim_expect_reset(c));
+	OK(gw_is_empty(true));
+}
+
+static void
+test_write_idle(void **state)
+{
+	struct sim_conn *c;
+
+	(void)state;
+	(void)start_large(&c, CONF_LISTEN(", min_rate: off") CONF_SERVERS("\"" SERVER "\"")
+	    CONF_ROUTE(", timeout: { idle: unlimited }"), 100 * 1000);
+	sim_advance(59 * S);
+	OK(sim_expect_open(c));
+	sim_advance(2 * S);
+	OK(sim_expect_reset(c));
+	assert_ended(200, REASON_CLIENT_STALLED);
+	OK(gw_is_empty(true));
+}
+
+static void
+test_keepalive(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	sim_send(c, SL(GET));
+	s = server(SERVER);
+	sim_send(s, SL(ANSWER));
+	forget(c);
+	pass_limit(c, 75 * S);
+	OK(sim_expect_closed(c));
+	assert_int_equal(gw_requests(), 1);
+	OK(gw_is_empty(true));
+}
+
+static void
+test_requests(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF_LISTEN(", limits: { requests: 3 }") CONF_SERVERS("\"" SERVER "\"")
+	    CONF_ROUTE("")));
+	c = client();
+	sim_send(c, SL(GET GET GET GET));
+	s = server(SERVER);
+	for (unsigned i = 1; i <= 3; i++) {
+		sim_send(s, SL(ANSWER));
+		assert_has(c, "hello");
+		assert_int_equal(has(c, "Connection: close\r\n"), i == 3);
+		forget(c);
+	}
+	OK(sim_expect_fin(c));
+	sim_close(c);
+	OK(gw_is_empty(true));
+	assert_int_equal(gw_requests(), 3);
+}
+
+static void
+test_age(void **state)
+{
+	struct sim_conn *c, *s = NULL;
+	unsigned i;
+
+	(void)state;
+	OK(gw_start(CONF_LISTEN(", limits: { age: 100s }") CONF_SERVERS("\"" SERVER "\"")
+	    CONF_ROUTE("")));
+	c = client();
+	for (i = 0; i < 20; i++) {
+		bool last;
+
+		sim_send(c, SL(GET));
+		if (s == NULL)
+			s = server(SERVER);
+		sim_run_until_idle();
+		sim_send(s, SL(ANSWER));
+		assert_has(c, "hello");
+		last = has(c, "Connection: close\r\n");
+		forget(c);
+		if (last)
+			break;
+		sim_advance(10 * S);
+	}
+	assert_in_range(i, 9, 11);
+	OK(sim_expect_closed(c));
+}
+
+/* ---- the upstream's side ---- */
+
+static void
+test_connect(void **state)
+{
+	struct sim_conn *c;
+
+	(void)state;
+	OK(gw_start(CONF));
+	sim_server(SERVER, SIM_BLACKHOLE);
+	c = client();
+	sim_send(c, SL(GET));
+	sim_run_until_idle();
+	pass_limit(c, 3 * S);
+	assert_refused(c, 504, REASON_UPSTREAM_CONNECT_TIMEOUT);
+	OK(sim_expect_open(c));
+	assert_int_equal(gw_up_conns(), 0);
+	OK(gw_is_empty(false));
+}
+
+static void
+test_first_byte(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	sim_send(c, SL(GET));
+	s = server(SERVER);
+	pass_limit(c, 15 * S);
+	assert_refused(c, 504, REASON_UPSTREAM_TIMEOUT);
+	OK(sim_expect_reset(s));
+	OK(sim_expect_open(c));
+	OK(gw_is_empty(false));
+}
+
+/* The first byte is awaited from when the whole request has gone. */
+static void
+test_first_byte_after_body(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	sim_send(c, SL("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n"));
+	s = server(SERVER);
+	for (unsigned i = 0; i < 20; i++) {
+		char some[1000];
+
+		memset(some, 'x', sizeof some);
+		sim_send(c, slice_of(some, sizeof some));
+		sim_advance(2 * S);
+	}
+	OK(sim_expect_nothing(c));
+	sim_advance(12 * S);
+	OK(sim_expect_nothing(c));
+	sim_advance(2 * S);
+	assert_refused(c, 504, REASON_UPSTREAM_TIMEOUT);
+	OK(sim_expect_reset(s));
+}
+
+static void
+test_idle(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	sim_send(c, SL(GET));
+	s = server(SERVER);
+	sim_send(s, SL("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"));
+	for (unsigned i = 0; i < 4; i++) {
+		sim_send(s, SL("more"));
+		sim_advance(50 * S);
+		OK(sim_expect_open(c));
+	}
+	sim_advance(9 * S);
+	OK(sim_expect_open(c));
+	sim_advance(2 * S);
+	OK(sim_expect_reset(c));
+	OK(sim_expect_reset(s));
+	assert_ended(200, REASON_UPSTREAM_IDLE);
+	assert_int_equal(gw_last()->bytes_out, 16);
+	OK(gw_is_empty(true));
+}
+
+static void
+test_total(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF_LISTEN("") CONF_SERVERS("\"" SERVER "\"")
+	    CONF_ROUTE(", timeout: { total: 5s }")));
+	c = client();
+	sim_send(c, SL(GET));
+	s = server(SERVER);
+	pass_limit(c, 5 * S);
+	assert_refused(c, 504, REASON_TOTAL_TIMEOUT);
+	OK(sim_expect_reset(s));
+	OK(sim_expect_open(c));
+	forget(c);
+	/* And in the middle of an answer: cut. */
+	sim_send(c, SL(GET));
+	s = server(SERVER);
+	sim_send(s, SL("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"));
+	for (unsigned i = 0; i < 4; i++) {
+		sim_send(s, SL("more"));
+		sim_advance(1 * S);
+		OK(sim_expect_open(c));
+	}
+	sim_advance(1100);
+	OK(sim_expect_reset(c));
+	assert_ended(200, REASON_TOTAL_TIMEOUT);
+	OK(gw_is_empty(true));
+}
+
+/* Connections kept for later requests are closed before the server does it. */
+static void
+test_pool_idle(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	sim_send(c, SL(GET));
+	s = server(SERVER);
+	sim_send(s, SL(ANSWER));
+	assert_has(c, "hello");
+	sim_close(c);
+	forget(s);
+	pass_limit(s, 55 * S);
+	OK(sim_expect_closed(s));
+	assert_int_equal(gw_up_conns(), 0);
+}
+
+/* After a jump in time (a stopped machine) all that is due ends, once. */
+static void
+test_stall(void **state)
+{
+	struct sim_conn *c[4], *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	for (unsigned i = 0; i < 4; i++)
+		c[i] = client();
+	sim_send(c[0], SL(GET));
+	sim_send(c[1], slice_of(GET, 8));
+	sim_send(c[2], SL(POST_HEAD));
+	s = server(SERVER);
+	sim_stall(3600 * S);
+	sim_run_until_idle();
+	assert_int_equal(gw_requests(), 3);
+	OK(sim_expect_reset(s));
+	for (unsigned i = 0; i < 4; i++)
+		sim_close(c[i]);
+	OK(gw_is_empty(true));
+}
+
+#define TEST(fn)	cmocka_unit_test_setup_teardown(fn, world_begin, world_end)
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(test_silent_client),
+		TEST(test_headers),
+		TEST(test_headers_of_second),
+		TEST(test_body_idle),
+		TEST(test_body_min_rate),
+		TEST(test_body_above_min_rate),
+		TEST(test_reader_above_min_rate),
+		TEST(test_reader_min_rate),
+		TEST(test_write_idle),
+		TEST(test_keepalive),
+		TEST(test_requests),
+		TEST(test_age),
+		TEST(test_connect),
+		TEST(test_first_byte),
+		TEST(test_first_byte_after_body),
+		TEST(test_idle),
+		TEST(test_total),
+		TEST(test_pool_idle),
+		TEST(test_stall),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
