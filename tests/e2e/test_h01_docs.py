@@ -161,7 +161,7 @@ def running(place, more=""):
     text = first_file().replace("listen: 8080", "listen: 127.0.0.1:@web@")
     text = re.sub(r"servers: \[.*?\]", "servers: [@origin@]", text)
     assert "@web@" in text and "@origin@" in text
-    return origin, place.start(text + "\nadmin: { listen: 127.0.0.1:@admin@ }\n",
+    return origin, place.start(text + "\nadmin: { listen: 127.0.0.1:@admin@, %s }\n" % more,
                                origin=origin.address)
 
 
@@ -239,6 +239,19 @@ def does_ask_admin(place, command):
         origin.stop()
 
 
+def does_reload_by_socket(place, command):
+    """With the socket of our own process."""
+    origin, gw = running(place, f"socket: {place.folder}/admin.sock")
+    try:
+        before = gw.metric("weir_config_generation")
+        line = command.replace("/run/weir/gateway.sock", place.folder + "/admin.sock")
+        assert line != command
+        subprocess.run([*line.split(), "-f"], stdout=subprocess.DEVNULL, timeout=10, check=True)
+        gw.until(lambda: gw.metric("weir_config_generation") != before, 8, "a new generation")
+    finally:
+        origin.stop()
+
+
 COMMANDS = {
     "./quickstart": has_options("quickstart", "--check"),   # .ci/run runs it with --check
     "./runtests": has_options("runtests", "--quick", "--list"),
@@ -254,6 +267,8 @@ COMMANDS = {
     "curl -s http://127.0.0.1:9901/readyz": does_ask_admin,
     "curl -s http://127.0.0.1:9901/status": does_ask_admin,
     "curl -s http://127.0.0.1:9901/metrics": does_ask_admin,
+    "curl -s -X POST --unix-socket /run/weir/gateway.sock http://weir/reload":
+        does_reload_by_socket,
 }
 
 LINES = list(dict.fromkeys(line.strip() for b in blocks("sh") for line in b[3].splitlines()
