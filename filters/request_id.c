@@ -42,6 +42,7 @@ struct request_id_worker {
 	unsigned	 magic;
 #define REQUEST_ID_WORKER_MAGIC	0x2f7a90c6
 	struct rnd	 rnd;
+	char		 hex[256][2];
 };
 
 static const struct schema_enum keep_words[] = {
@@ -73,6 +74,10 @@ on_worker_start(void **state_r, struct worker *w)
 		return (err_memory());
 	rw->magic = REQUEST_ID_WORKER_MAGIC;
 	rnd_init(&rw->rnd);
+	for (unsigned i = 0; i < 256; i++) {
+		rw->hex[i][0] = "0123456789abcdef"[i >> 4];
+		rw->hex[i][1] = "0123456789abcdef"[i & 0xf];
+	}
 	*state_r = rw;
 	return (NULL);
 }
@@ -87,12 +92,13 @@ on_worker_stop(void *state)
 	xfree(rw);
 }
 
+/* Two digits a byte, by a table: half the steps, and this is on the path of every request. */
 static char *
-put_hex(char *p, uint64_t v)
+put_hex(const struct request_id_worker *rw, char *p, uint64_t v)
 {
-	for (unsigned shift = 64; shift > 0;) {
-		shift -= 4;
-		*p++ = "0123456789abcdef"[v >> shift & 0xf];
+	for (unsigned shift = 64; shift > 0; p += 2) {
+		shift -= 8;
+		memcpy(p, rw->hex[v >> shift & 0xff], 2);
 	}
 	return (p);
 }
@@ -147,8 +153,8 @@ on_req_headers(struct filter_call *fc, struct msg_req *req)
 		if (line == NULL)
 			goto no_memory;
 		p = mempcpy(line, "X-Request-Id: ", NAME_BYTES);
-		p = put_hex(p, rnd_u64(&rw->rnd));
-		p = put_hex(p, rnd_u64(&rw->rnd));
+		p = put_hex(rw, p, rnd_u64(&rw->rnd));
+		p = put_hex(rw, p, rnd_u64(&rw->rnd));
 		memcpy(p, "\r\n", 2);
 		ctx->line = slice_of(line, LINE_BYTES);
 		ctx->id = slice_of(line + NAME_BYTES, ID_BYTES);

@@ -200,12 +200,18 @@ headers_add(struct headers *h, struct slice name, struct slice value)
 bool
 headers_add_raw(struct headers *h, enum hdr_id id, struct slice raw)
 {
-	ssize_t colon = slice_find_byte(raw, ':');
+	size_t name_len = id != HDR_OTHER ? hdr_info[id].name.len :
+	    (size_t)slice_find_byte(raw, ':');
+	struct slice value;
 	struct hdr *row;
 
-	must(colon > 0 && slice_has_suffix(raw, SLICE("\r\n")) && raw.len <= UINT32_MAX);
-	row = headers_push(h, slice_of(raw.p, (size_t)colon),
-	    slice_trim(slice_of(raw.p + colon + 1, raw.len - (size_t)colon - 3)), (uint8_t)id);
+	/* Ours, so its shape is known: no search for a known name's end, and one blank behind it. */
+	must(raw.len <= UINT32_MAX && name_len + 4 <= raw.len && raw.p[name_len] == ':' &&
+	    raw.p[raw.len - 2] == '\r' && raw.p[raw.len - 1] == '\n');
+	value = slice_of(raw.p + name_len + 1, raw.len - name_len - 3);
+	if (value.p[0] == ' ')
+		value = slice_skip(value, 1);
+	row = headers_push(h, slice_of(raw.p, name_len), value, (uint8_t)id);
 	if (row == NULL)
 		return (false);
 	row->flags |= HDR_RAW;

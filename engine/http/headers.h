@@ -85,7 +85,7 @@ struct hdr	*headers_find(const struct headers *, struct slice name);
 bool		 headers_set(struct headers *, struct slice name, struct slice value);
 bool		 headers_set_id(struct headers *, enum hdr_id, struct slice value);
 bool		 headers_add(struct headers *, struct slice name, struct slice value);
-/* `raw` is "Name: value\r\n", already formatted; static or arena. */
+/* `raw` is "Name: value\r\n", already formatted, with one blank or none; static or arena. */
 bool		 headers_add_raw(struct headers *, enum hdr_id, struct slice raw);
 unsigned	 headers_remove(struct headers *, struct slice name);
 unsigned	 headers_remove_id(struct headers *, enum hdr_id);
