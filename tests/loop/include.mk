@@ -29,7 +29,8 @@ libloop_a_SOURCES = \
 LOOP_LDFLAGS_WRAP = $(AM_LDFLAGS) -Wl,--wrap=proxy_stats_request
 LOOP_LIBS = libloop.a libfilters.a $(RIG_LIBS)
 
-LOOP_TESTS = tests/loop/test_request tests/loop/test_memory tests/loop/test_time
+LOOP_TESTS = tests/loop/test_request tests/loop/test_memory tests/loop/test_time \
+	tests/loop/test_pressure
 check_PROGRAMS += $(LOOP_TESTS)
 TESTS += $(LOOP_TESTS)
 
@@ -40,6 +41,10 @@ tests_loop_test_request_LDADD = $(LOOP_LIBS)
 tests_loop_test_time_SOURCES = tests/loop/test_time.c
 tests_loop_test_time_LDFLAGS = $(LOOP_LDFLAGS_WRAP)
 tests_loop_test_time_LDADD = $(LOOP_LIBS)
+
+tests_loop_test_pressure_SOURCES = tests/loop/test_pressure.c
+tests_loop_test_pressure_LDFLAGS = $(LOOP_LDFLAGS_WRAP)
+tests_loop_test_pressure_LDADD = $(LOOP_LIBS)
 
 tests_loop_test_memory_SOURCES = tests/loop/test_memory.c
 tests_loop_test_memory_LDFLAGS = $(LOOP_LDFLAGS_WRAP)

@@ -93,6 +93,9 @@ void		sim_chunk(struct sim_conn *c, size_t n);
 void		sim_window(struct sim_conn *c, size_t n);
 void		sim_hold(struct sim_conn *c, bool held);	/* a reader that does not read */
 
+/* Of what was sent: bytes that the engine has not read. */
+size_t		sim_unread(struct sim_conn *c);
+
 void		sim_close(struct sim_conn *c);	/* FIN, behind the bytes sent */
 void		sim_reset(struct sim_conn *c);	/* RST, behind the bytes that have arrived */
 

@@ -665,6 +665,13 @@ sim_hold(struct sim_conn *c, bool held)
 	c->held = held;
 }
 
+size_t
+sim_unread(struct sim_conn *c)
+{
+	CHECK_OBJ(c, SIM_CONN_MAGIC);
+	return (c->in.len);
+}
+
 void
 sim_close(struct sim_conn *c)
 {

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "tests/loop/lib.h"
+
+/* Back-pressure in both directions, dead connections, other servers, and the drain. */
+
+#define GET		"GET /a HTTP/1.1\r\nHost: example.org\r\n\r\n"
+#define ANSWER		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+#define CONF_TWO	CONF_LISTEN("") CONF_SERVERS("\"" SERVER "\", \"" SERVER_2 "\"") \
+			CONF_ROUTE("")
+
+enum {
+	PAGE = 16384,
+	PIECE = 65536,
+	LARGE = 8 * 1024 * 1024,
+	/* of one exchange: two pipes of 64 KiB at their high mark, a read ahead of 64 KiB for each,
+	   and heads */
+	PAGES_MOST = 20
+};
+
+static char piece[PIECE];
+
+/* Bytes that were sent and the gateway has not read yet, as far as can be seen from outside. */
+static void
+send_pieces(struct sim_conn *c, size_t total)
+{
+	memset(piece, 'x', sizeof piece);
+	for (size_t sent = 0; sent < total; sent += PIECE)
+		sim_send(c, slice_of(piece, PIECE));
+}
+
+static void
+send_answer_head(struct sim_conn *s, size_t n)
+{
+	char head[80];
+
+	sim_send(s, slice_of(head, (size_t)snprintf(head, sizeof head,
+	    "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", n)));
+}
+
+/* ---- back-pressure ---- */
+
+static void
+test_slow_reader(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	sim_window(c, 1000);
+	sim_hold(c, true);
+	sim_send(c, SL(GET));
+	s = server(SERVER);
+	send_answer_head(s, LARGE);
+	for (unsigned i = 0; i < LARGE / PIECE; i++) {
+		sim_send(s, slice_of(piece, PIECE));
+		sim_run_until_idle();
+		assert_in_range(gw_pages(), 1, PAGES_MOST);
+	}
+	assert_int_equal(gw_requests(), 0);
+	/* It reads after all: the whole of it comes. */
+	sim_window(c, 0);
+	sim_hold(c, false);
+	sim_run_until_idle();
+	assert_ended(200, REASON_NONE);
+	assert_int_equal(gw_last()->bytes_out, LARGE);
+	OK(gw_is_empty(false));
+}
+
+static void
+test_slow_upstream(void **state)
+{
+	struct sim_conn *c, *s;
+	char head[128];
+	size_t n;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	n = (size_t)snprintf(head, sizeof head,
+	    "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: %u\r\n\r\n", (unsigned)LARGE);
+	sim_send(c, slice_of(head, n));
+	s = server(SERVER);
+	sim_window(s, 1000);
+	sim_hold(s, true);
+	send_pieces(c, LARGE);
+	sim_run_until_idle();
+	assert_in_range(gw_pages(), 1, PAGES_MOST);
+	/* The rest waits in the client's kernel. */
+	assert_true(sim_unread(c) > LARGE - 64 * PAGE);
+	sim_window(s, 0);
+	sim_hold(s, false);
+	sim_run_until_idle();
+	assert_int_equal(sim_unread(c), 0);
+	assert_true(sim_received(s).len > LARGE);
+	sim_send(s, SL(ANSWER));
+	assert_has(c, "hello");
+	assert_ended(200, REASON_NONE);
+	OK(gw_is_empty(false));
+}
+
+/* A slow upstream is not the client's fault: its limits do not run meanwhile. */
+static void
+test_slow_upstream_for_long(void **state)
+{
+	struct sim_conn *c, *s;
+	char head[128];
+	size_t n;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	n = (size_t)snprintf(head, sizeof head,
+	    "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: %u\r\n\r\n", 40 * PIECE);
+	sim_send(c, slice_of(head, n));
+	s = server(SERVER);
+	sim_window(s, 1000);
+	sim_hold(s, true);
+	send_pieces(c, 40 * PIECE);
+	sim_run_until_idle();
+	for (unsigned i = 0; i < 30; i++) {
+		sim_advance(10 * 1000);
+		sim_window(s, 1000);	/* it took what it had, and has room again */
+		sim_run_until_idle();
+		OK(sim_expect_open(c));
+	}
+	assert_int_equal(gw_requests(), 0);
+	sim_window(s, 0);
+	sim_hold(s, false);
+	sim_run_until_idle();
+	sim_send(s, SL(ANSWER));
+	assert_has(c, "hello");
+	assert_ended(200, REASON_NONE);
+}
+
+/* The client asks on and on and reads nothing: it is not read from for ever. */
+static void
+test_pipelining_without_reading(void **state)
+{
+	struct sim_conn *c;
+
+	(void)state;
+	OK(gw_start(CONF_LISTEN(", limits: { requests: unlimited }")
+	    "routes: [ { path: /a, request_id: off, respond: { body: hi } } ]\n"));
+	c = client();
+	sim_window(c, 1000);
+	sim_hold(c, true);
+	for (unsigned i = 0; i < 20000; i++)
+		sim_send(c, SL(GET));
+	sim_run_until_idle();
+	assert_true(gw_requests() < 200);
+	assert_in_range(gw_pages(), 1, PAGES_MOST);
+	sim_window(c, 0);
+	sim_hold(c, false);
+	sim_run_until_idle();
+	assert_int_equal(gw_requests(), 20000);
+	OK(gw_is_empty(false));
+}
+
+/* ---- the upstream's connections ---- */
+
+/* One request, so that an idle connection lies in the pool; its server's end. */
+static struct sim_conn *
+warm(struct sim_conn *c)
+{
+	struct sim_conn *s;
+
+	sim_send(c, SL(GET));
+	s = server(SERVER);
+	sim_send(s, SL(ANSWER));
+	assert_has(c, "hello");
+	forget(c);
+	forget(s);
+	assert_int_equal(gw_up_conns(), 1);
+	return (s);
+}
+
+/* The server closes in the moment in which the request is written: once more, on a fresh one. */
+static void
+test_replay(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		if (i > 0)
+			world_begin(state);
+		OK(gw_start(CONF));
+		c = client();
+		s = warm(c);
+		sim_send(c, SL(GET));
+		sim_run_until_idle();
+		assert_has(s, "GET /a");
+		if (i == 0)
+			sim_close(s);
+		else
+			sim_reset(s);
+		s = server(SERVER);
+		assert_has(s, "GET /a");
+		sim_send(s, SL(ANSWER));
+		assert_has(c, "hello");
+		assert_ended(200, REASON_NONE);
+		assert_int_equal(gw_last()->attempts, 2);
+		assert_int_equal(sim_server_count(SERVER), 2);
+		OK(gw_is_empty(false));
+		if (i == 0)
+			world_end(state);
+	}
+}
+
+/* Not a second time, and not once a byte of an answer has come. */
+static void
+test_no_second_replay(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	s = warm(c);
+	sim_send(c, SL(GET));
+	sim_run_until_idle();
+	sim_close(s);
+	s = server(SERVER);
+	sim_close(s);
+	assert_has(c, "HTTP/1.1 502 ");
+	assert_ended(502, REASON_UPSTREAM_CLOSED);
+	assert_int_equal(gw_last()->attempts, 2);
+	forget(c);
+	s = warm(c);
+	sim_send(c, SL(GET));
+	sim_run_until_idle();
+	sim_send(s, SL("HTTP/1.1 2"));
+	sim_close(s);
+	assert_has(c, "HTTP/1.1 502 ");
+	assert_int_equal(gw_last()->attempts, 1);
+	OK(gw_is_empty(false));
+}
+
+/* An end that comes while it is idle is seen before it is used. */
+static void
+test_closed_while_idle(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	s = warm(c);
+	sim_close(s);
+	sim_run_until_idle();
+	assert_int_equal(gw_up_conns(), 0);
+	(void)warm(c);
+	assert_int_equal(gw_last()->attempts, 1);
+}
+
+/* Bytes that nobody asked for: that connection is not used again. */
+static void
+test_bytes_while_idle(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	s = warm(c);
+	sim_send(s, SL(ANSWER));
+	sim_run_until_idle();
+	assert_int_equal(gw_up_conns(), 0);
+	OK(sim_expect_nothing(c));
+}
+
+static void
+test_other_server(void **state)
+{
+	(void)state;
+	OK(gw_start(CONF_TWO));
+	sim_server(SERVER, SIM_REFUSE);
+	for (unsigned i = 0; i < 8; i++) {
+		struct sim_conn *c = client(), *s;
+
+		sim_send(c, SL(GET));
+		s = sim_server_take(SERVER_2);
+		if (s != NULL) {
+			assert_has(s, "GET /a");
+			sim_send(s, SL(ANSWER));
+			sim_run_until_idle();
+			sim_close(s);
+		}
+		assert_has(c, "hello");
+		assert_ended(200, REASON_NONE);
+		assert_string_equal(gw_last()->server, SERVER_2);
+	}
+	assert_true(sim_server_count(SERVER) > 0);
+	OK(gw_is_empty(false));
+}
+
+static void
+test_other_server_after_timeout(void **state)
+{
+	struct sim_conn *c, *s = NULL;
+
+	(void)state;
+	OK(gw_start(CONF_TWO));
+	sim_server(SERVER, SIM_BLACKHOLE);
+	c = client();
+	for (unsigned i = 0; i < 20 && sim_server_count(SERVER) == 0; i++) {
+		sim_send(c, SL(GET));
+		s = sim_server_take(SERVER_2);
+		if (s != NULL) {
+			sim_send(s, SL(ANSWER));
+			assert_has(c, "hello");
+			forget(c);
+			sim_close(s);
+			sim_run_until_idle();
+		}
+	}
+	assert_int_equal(sim_server_count(SERVER), 1);
+	sim_advance(3100);
+	s = server(SERVER_2);
+	sim_send(s, SL(ANSWER));
+	assert_has(c, "hello");
+	assert_ended(200, REASON_NONE);
+	assert_int_equal(gw_last()->attempts, 2);
+}
+
+static void
+test_no_server(void **state)
+{
+	struct sim_conn *c;
+
+	(void)state;
+	OK(gw_start(CONF_TWO));
+	sim_server(SERVER, SIM_REFUSE);
+	sim_server(SERVER_2, SIM_REFUSE);
+	c = client();
+	sim_send(c, SL(GET));
+	assert_has(c, "HTTP/1.1 503 ");
+	assert_has(c, "error=connection_refused; details=\"upstream_connect_failed\"");
+	assert_ended(503, REASON_UPSTREAM_CONNECT_FAILED);
+	assert_int_equal(gw_last()->attempts, 2);
+	OK(gw_is_empty(false));
+}
+
+/* ---- the drain ---- */
+
+static void
+test_drain(void **state)
+{
+	struct sim_conn *idle, *busy, *half, *fresh, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	idle = client();
+	s = warm(idle);
+	sim_close(s);
+	busy = client();
+	sim_send(busy, SL(GET));
+	s = server(SERVER);
+	half = client();
+	sim_send(half, slice_of(GET, 12));
+	fresh = client();
+	sim_run_until_idle();
+	gw_drain();
+	assert_null(sim_client_connect(8080));
+	OK(sim_expect_closed(idle));
+	/* What was begun is finished, and said to be the last. */
+	sim_send(s, SL(ANSWER));
+	assert_has(busy, "hello");
+	assert_has(busy, "Connection: close\r\n");
+	forget(busy);
+	OK(sim_expect_closed(busy));
+	forget(s);
+	sim_send(half, slice_of(GET + 12, sizeof GET - 1 - 12));
+	sim_run_until_idle();
+	assert_has(s, "GET /a");
+	sim_send(s, SL(ANSWER));
+	assert_has(half, "hello");
+	assert_has(half, "Connection: close\r\n");
+	sim_advance(10 * 1000);
+	OK(sim_expect_closed(fresh));
+	OK(gw_is_empty(true));
+}
+
+/* What does not end in time is cut by the stop. */
+static void
+test_stop_cuts(void **state)
+{
+	struct sim_conn *busy, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	busy = client();
+	sim_send(busy, SL(GET));
+	s = server(SERVER);
+	send_answer_head(s, LARGE);
+	sim_send(s, slice_of(piece, PIECE));
+	sim_run_until_idle();
+	gw_drain();
+	sim_run_until_idle();
+	assert_int_equal(gw_clients(), 1);
+}
+
+/* A reload closes nothing, and the removed listener's connections finish. */
+static void
+test_reload(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	(void)warm(c);
+	sim_send(c, SL(GET));
+	sim_run_until_idle();
+	OK(gw_reload("version: 1\nlog: { access: off }\nlisteners: { new: { listen: 8081 } }\n"
+	    "upstreams: { b: { servers: [\"" SERVER_2 "\"] } }\n"
+	    "routes: [ { prefix: /, upstream: b, request_id: off } ]\n"));
+	assert_null(sim_client_connect(8080));
+	assert_non_null(s = sim_client_connect(8081));
+	sim_send(s, SL("GET /b HTTP/1.1\r\nHost: b\r\n\r\n"));
+	assert_has(server(SERVER_2), "GET /b");
+	OK(sim_expect_open(c));
+	OK(sim_expect_nothing(c));
+}
+
+#define TEST(fn)	cmocka_unit_test_setup_teardown(fn, world_begin, world_end)
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(test_slow_reader),
+		TEST(test_slow_upstream),
+		TEST(test_slow_upstream_for_long),
+		TEST(test_pipelining_without_reading),
+		TEST(test_replay),
+		TEST(test_no_second_replay),
+		TEST(test_closed_while_idle),
+		TEST(test_bytes_while_idle),
+		TEST(test_other_server),
+		TEST(test_other_server_after_timeout),
+		TEST(test_no_server),
+		TEST(test_drain),
+		TEST(test_stop_cuts),
+		TEST(test_reload),
+	};
+
+	return (cmocka_run_group_tests(tests, NULL, NULL));
+}
