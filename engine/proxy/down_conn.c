@@ -123,14 +123,16 @@ linger_read(struct down_conn *dc)
 	}
 }
 
+/* `said_last`: nothing more is on its way from the client. */
 static void
-start_close(struct down_conn *dc)
+start_close(struct down_conn *dc, bool said_last)
 {
 	const struct codec_ops *ops = dc->h1.c.ops;
 
 	dc->closing = true;
 	/* Nothing unread can be waiting in the kernel: a plain close delivers all. */
-	if (ops->is_idle(&dc->h1.c) && conn_waiting(&dc->conn) == 0 && !dc->conn.readable) {
+	if (said_last && ops->is_idle(&dc->h1.c) && conn_waiting(&dc->conn) == 0 &&
+	    !dc->conn.readable) {
 		down_conn_close(dc, CLOSE_CLEAN);
 		return;
 	}
@@ -144,7 +146,7 @@ start_close(struct down_conn *dc)
 }
 
 void
-down_conn_next(struct down_conn *dc, bool reusable)
+down_conn_next(struct down_conn *dc, enum down_next next)
 {
 	uint64_t now = loop_now_ms(dc->worker->loop);
 
@@ -153,8 +155,8 @@ down_conn_next(struct down_conn *dc, bool reusable)
 	dc->begin_us = 0;
 	if (dc->conn.is_closed)
 		return;
-	if (!reusable || dc->closing) {
-		start_close(dc);
+	if (next != DOWN_NEXT_REQUEST || dc->closing) {
+		start_close(dc, next == DOWN_NEXT_CLOSE);
 		return;
 	}
 	dc->idle_ms = now;
@@ -176,7 +178,7 @@ down_conn_drain(struct down_conn *dc)
 	if (dc->n_requests == 0)
 		arm(dc, loop_now_ms(dc->worker->loop) + DRAIN_FRESH_MS);
 	else
-		start_close(dc);
+		start_close(dc, true);
 }
 
 /* ---- time ---- */
@@ -385,7 +387,7 @@ on_end(struct conn *c, enum conn_end why)
 			size_t n;
 
 			(void)transport_write(&dc->conn.t, &v, 1, &n);
-			start_close(dc);
+			start_close(dc, false);
 		}
 		return;
 	}

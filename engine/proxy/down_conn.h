@@ -44,10 +44,17 @@ struct down_conn {
 	struct h1		 h1;
 };
 
+/* What becomes of a connection whose exchange is over. */
+enum down_next {
+	DOWN_NEXT_REQUEST,	/* it may carry another */
+	DOWN_NEXT_CLOSE,	/* the client said that this was its last */
+	DOWN_NEXT_LINGER	/* it ends, and the client may still be sending */
+};
+
 /* listener_accept_fn; arg is the listener_local. */
 void	down_conn_accept(void *local, int fd, const struct addr *peer);
-/* The exchange is over and freed; `reusable`: the connection may carry another request. */
-void	down_conn_next(struct down_conn *, bool reusable);
+/* The exchange is over and freed. */
+void	down_conn_next(struct down_conn *, enum down_next);
 /* Close now, with what was sent delivered, or with RST. */
 void	down_conn_close(struct down_conn *, enum close_how);
 /* Ends it if it is idle, else says close with the response that is under way. */

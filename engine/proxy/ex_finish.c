@@ -72,9 +72,12 @@ ex_step_finish(struct exchange *ex)
 	struct down_conn *dc = ex->down;
 	struct worker *w = ex->worker;
 	const struct codec *codec = ex->stream->codec;
-	bool reusable = ex->reply_sent && !ex->client_gone && codec->ops->can_reuse(codec);
+	enum down_next next = ex->req_done && !ex->req.m.keep_alive ? DOWN_NEXT_CLOSE :
+	    DOWN_NEXT_LINGER;
 	bool gone = ex->client_gone;
 
+	if (ex->reply_sent && !ex->client_gone && codec->ops->can_reuse(codec))
+		next = DOWN_NEXT_REQUEST;
 	ex_drop_upstream(ex, ex->reason);
 	tell(ex);
 	chain_end(&ex->chain);
@@ -98,7 +101,7 @@ ex_step_finish(struct exchange *ex)
 		dc->ex = NULL;
 		down_conn_close(dc, CLOSE_RESET);
 	} else {
-		down_conn_next(dc, reusable);
+		down_conn_next(dc, next);
 	}
 	return (STEP_DONE);
 }

@@ -15,7 +15,8 @@ idle_limit(const struct exchange *ex)
 	/* WebSocket and CONNECT: as HAProxy's `timeout tunnel` */
 	enum { TUNNEL_IDLE_MS = 3600 * 1000 };
 
-	if (ex->resp.m.body == MSG_BODY_TUNNEL)
+	/* A tunnel with one end closed waits for the other as any body is waited for. */
+	if (ex->resp.m.body == MSG_BODY_TUNNEL && ex->req_body.end == PIPE_OPEN)
 		return (TUNNEL_IDLE_MS);
 	return (ex->route != NULL && !ex->local ? ex->route->timeout.idle : 0);
 }
@@ -66,6 +67,10 @@ ex_step_reply(struct exchange *ex)
 		h1_close_after(&ex->down->h1);
 	if (!ops->send(ex->stream, &ex->resp.m, body))
 		return (ex_fault(ex, REASON_OVERLOADED));
+	if (ex->resp.m.body == MSG_BODY_TUNNEL) {
+		ex->body_limit = UINT64_MAX;
+		conn_resume(&ex->down->conn);	/* what came behind the request is for the tunnel */
+	}
 	conn_want_flush(&ex->down->conn);
 	ex_deadline(ex, idle_limit(ex), REASON_UPSTREAM_IDLE);
 	return (STEP_WAIT);
@@ -85,6 +90,7 @@ uint64_t
 ex_idle_left(struct exchange *ex, uint64_t now)
 {
 	const struct pipe *out = chain_pipe(&ex->chain, CHAIN_RESP, &ex->resp_body);
+	bool is_tunnel = ex->resp.m.body == MSG_BODY_TUNNEL;
 	uint64_t idle = idle_limit(ex);
 
 	if (ex->step == EX_AWAIT && ex->up != NULL && !ex->up_sent) {
@@ -96,7 +102,7 @@ ex_idle_left(struct exchange *ex, uint64_t now)
 		return (0);
 	if (out->queued > 0 || ex->up == NULL)
 		return (idle);
-	return (left_of(idle, ex->up_sent ? up_read_ms(ex->up) :
+	return (left_of(idle, ex->up_sent && !is_tunnel ? up_read_ms(ex->up) :
 	    up_read_ms(ex->up) > up_wrote_ms(ex->up) ? up_read_ms(ex->up) :
 	    up_wrote_ms(ex->up), now));
 }

@@ -176,7 +176,10 @@ on_sent(void *arg)
 	struct exchange *ex = of(arg);
 
 	ex->up_sent = true;
-	if (ex->step == EX_AWAIT)
+	/* The client has ended its half of a tunnel: the other is waited for as any body is. */
+	if (ex->step == EX_REPLY && ex->resp.m.body == MSG_BODY_TUNNEL)
+		ex_deadline(ex, ex->route->timeout.idle, REASON_UPSTREAM_IDLE);
+	if (ex->step == EX_AWAIT && ex->req.m.body != MSG_BODY_NONE)
 		ex_deadline(ex, ex->route->timeout.first_byte, REASON_UPSTREAM_TIMEOUT);
 }
 

@@ -313,7 +313,12 @@ exchange_body(struct exchange *ex, struct span span)
 void
 exchange_body_end(struct exchange *ex)
 {
+	bool is_tunnel = ex->reply_begun && ex->resp.m.body == MSG_BODY_TUNNEL;
+
 	ex->req_done = true;
+	/* Where it asks to switch protocols the pipe stays open: it may carry the new one. */
+	if (ex->req.upgrade.len > 0 && !is_tunnel)
+		return;
 	if (ex->req_body.end == PIPE_OPEN)
 		pipe_put_end(&ex->req_body, ex->req.m.trailers);
 }

@@ -153,7 +153,7 @@ stream_free(struct up_stream *us)
 	if (us->req != NULL && !us->head_seen)
 		up_stats_answer(peer, 0);
 	if (us->uc != NULL)
-		up_conn_release(us->uc, us->done && us->sent && !us->upgraded);
+		up_conn_release(us->uc, us->done && us->sent);
 	us->magic = 0;
 	slab_put(slab, &us);
 	if (peer == NULL)
@@ -295,6 +295,8 @@ on_head(struct codec_stream *s, struct msg *m, struct page *head, bool end)
 		up_conn_learn(us->uc, resp->keep_alive_s);
 	up_stats_answer(us->peer, resp->status);
 	stats_observe(us->peer->stats.first_byte, loop_now_us(us->worker->loop) - us->open_us);
+	if (us->upgraded)
+		conn_want_flush(&us->uc->conn);	/* the client's bytes go out from now on */
 	us->events->on_head(us->ex, resp, head, end);
 }
 
@@ -332,6 +334,8 @@ on_sent(struct codec_stream *s)
 	if (us == NULL)
 		return;
 	us->sent = true;
+	if (us->upgraded)
+		us->uc->conn.t.ops->shut(&us->uc->conn.t);
 	us->events->on_sent(us->ex);
 }
 
