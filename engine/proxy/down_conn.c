@@ -472,7 +472,7 @@ on_body(struct codec_stream *s, struct span span)
 		return (false);
 	}
 	/* A chunk that says more than is allowed is refused by its size line. */
-	if (h1_chunk_left(&dc->h1) > ex->body_limit - ex->bytes_in) {
+	if (!ex->local && h1_chunk_left(&dc->h1) > ex->body_limit - ex->bytes_in) {
 		page_unref(&span.page);
 		exchange_fault(ex, REASON_BODY_TOO_LARGE);
 		return (false);
