@@ -205,7 +205,7 @@ headers_add_raw(struct headers *h, enum hdr_id id, struct slice raw)
 	struct slice value;
 	struct hdr *row;
 
-	/* Ours, so its shape is known: no search for a known name's end, and one blank behind it. */
+	/* Ours, so its shape is known: no search for a known name's end, one blank behind it. */
 	must(raw.len <= UINT32_MAX && name_len + 4 <= raw.len && raw.p[name_len] == ':' &&
 	    raw.p[raw.len - 2] == '\r' && raw.p[raw.len - 1] == '\n');
 	value = slice_of(raw.p + name_len + 1, raw.len - name_len - 3);

@@ -56,7 +56,8 @@ struct conn {
 	bool				 blocked:1;	/* the codec takes no more for now */
 	bool				 in_eof:1;	/* read to the end */
 	bool				 eof_told:1;
-	uint8_t				 bulk;		/* reads for which a big page is still taken */
+	/* reads for which a big page is still taken */
+	uint8_t				 bulk;
 	bool				 is_closed:1;
 	bool				 in_feed:1;
 	struct codec			*codec;

@@ -37,13 +37,14 @@ struct listener_socket {
 };
 
 /* Binds and listens; main thread. NULL: fine, *fd_r is the socket. Errors carry the address. */
-struct err	*listener_bind(struct arena *, struct mark, const struct addr *, bool dual_stack, int *fd_r);
+struct err	*listener_bind(struct arena *, struct mark, const struct addr *, bool dual_stack,
+		    int *fd_r);
 /* A bound socket that no worker started: closes it. */
 void		 listener_discard(int fd);
 /* Worker thread, once. Level-triggered: what is left after a batch is reported again. Where the
    watch cannot be made for want of memory it is tried again, and again. */
-void		 listener_start(struct listener_socket *, struct loop *, int fd, listener_accept_fn *,
-		    void *arg);
+void		 listener_start(struct listener_socket *, struct loop *, int fd,
+		    listener_accept_fn *, void *arg);
 void		 listener_pause(struct listener_socket *);
 void		 listener_resume(struct listener_socket *);
 /* Stops accepting and closes the socket. Connections that the kernel had queued are accepted and

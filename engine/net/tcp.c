@@ -99,7 +99,8 @@ tcp_close(struct transport *t, enum close_how how)
 	}
 	/*
 	 * Close first: the kernel takes a closed socket out of epoll by itself, and the library's
-	 * own removal then fails at once with EBADF, which it expects, instead of doing the work twice.
+	 * own removal then fails at once with EBADF, which it expects, and the work is not done
+	 * twice.
 	 * Should another thread have been given the number meanwhile, our epoll does not know it.
 	 * ThreadSanitizer cannot see that, so for it the order is the other one.
 	 */

@@ -30,7 +30,8 @@ bool		ex_forward_response(struct exchange *);
 /* The client, as trusted proxies named it; set by ex_forward_request. */
 const struct addr *ex_client(const struct exchange *);
 
-/* ex_response.c: what is left (ms) of a limit that counts from when bytes last moved; 0: nothing, or
+/* ex_response.c: what is left (ms) of a limit that counts from when bytes last moved; 0: nothing,
+   or
    the step has no such limit. */
 uint64_t	ex_idle_left(struct exchange *, uint64_t now_ms);
 

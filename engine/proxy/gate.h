@@ -142,7 +142,8 @@ extern const struct proxy_program *proxy_program;	/* set before workers start */
 /* Worker thread: at its start and end. */
 struct err	*proxy_worker_enter(struct worker *);
 void		 proxy_worker_leave(struct worker *);
-/* Main thread: snapshot_publish() of a generation whose root is a gate. What the workers need to take
+/* Main thread: snapshot_publish() of a generation whose root is a gate. What the workers need to
+   take
    it over is got first. False: no memory, and no worker has it. */
 bool		 proxy_publish(struct snapshot *, struct worker *const *workers, unsigned n,
 		    struct worker *main);

@@ -21,7 +21,8 @@ struct exchange;
 bool	local_reply_reason(struct exchange *, enum reason);
 /* Fills them with a given status, type and body (bytes that outlive the exchange, or are in its
    arena). Empty content_type: no body. Header fields may be added to ex->resp afterwards. */
-bool	local_reply_make(struct exchange *, unsigned status, struct slice content_type, struct slice body);
+bool	local_reply_make(struct exchange *, unsigned status, struct slice content_type,
+	    struct slice body);
 
 /* Bytes to send before an exchange exists (no memory, shed at accept): whole, static. */
 struct slice local_reply_bytes(enum reason);

@@ -42,7 +42,8 @@ struct worker {
 	unsigned		 index;
 	struct loop		*loop;
 	struct page_pool	 pages;
-	struct timer		 page_tick;	/* gives memory of idle pages back; not set when there are none */
+	/* gives memory of idle pages back; not set when there are none */
+	struct timer		 page_tick;
 	struct turn_hook	 turn_end;
 	struct rnd		 rnd;
 	struct stats_shard	*stats;		/* this worker's; written here only */

@@ -70,18 +70,43 @@ test_limit(void **state)
 		assert_int_equal((unsigned char)v[i]->data[0], i);
 		assert_int_equal((unsigned char)v[i]->data[PAGE_BYTES - 1], i);
 	}
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < 5; i++)
 		page_unref(&v[i]);
-	assert_null(page_get_large(&pool, 4 * PAGE_BYTES + 1));
+	assert_null(page_get_large(&pool, PAGE_BIG_BYTES + 1));
 	large = page_get_large(&pool, 4 * PAGE_BYTES);
 	assert_non_null(large);
 	assert_null(page_get(&pool));
-	assert_int_equal(large->cap, 4 * PAGE_BYTES);
+	assert_int_equal(large->cap, PAGE_BIG_BYTES);
 	memset(large->data, 9, large->cap);
 	page_unref(&large);
-	assert_int_equal(pool.in_use, 66);
-	for (unsigned i = 4; i < 70; i++)
+	assert_int_equal(pool.in_use, 65);
+	for (unsigned i = 5; i < 70; i++)
 		page_unref(&v[i]);
+	page_pool_fini(&pool);
+}
+
+/* What a bulk read gave back serves the next one, and goes when nobody has wanted it for a while. */
+static void
+test_big_is_kept(void **state)
+{
+	struct page_pool pool;
+	struct page *first, *again;
+	uint64_t before;
+
+	(void)state;
+	page_pool_init(&pool, 16);
+	first = again = page_get_large(&pool, PAGE_BYTES + 1);
+	assert_non_null(first);
+	assert_int_equal(first->cap, PAGE_BIG_BYTES);
+	page_unref(&again);
+	before = mem_alloc_count();
+	again = page_get_large(&pool, PAGE_BIG_BYTES);
+	assert_ptr_equal(again, first);
+	assert_int_equal(mem_alloc_count(), before);
+	page_unref(&again);
+	assert_int_equal(pool.big_free, 1);
+	page_pool_tick(&pool);
+	assert_int_equal(pool.big_free, 0);
 	page_pool_fini(&pool);
 }
 
@@ -206,6 +231,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_get_unref),
 		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_big_is_kept),
 		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_trim),
