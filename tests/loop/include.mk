@@ -60,3 +60,12 @@ tests_loop_test_http_call_SOURCES = \
 	tests/loop/test_http_call.c
 tests_loop_test_http_call_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_loop_test_http_call_LDADD = libengine_clients.a $(RIG_LIBS)
+
+# Scripts: tests/sim/README.md has the commands.
+check_PROGRAMS += tests/loop/run_gateway
+tests_loop_run_gateway_SOURCES = tests/sim/run_sim.c tests/sim/subject.h \
+	tests/loop/subject_gateway.c
+tests_loop_run_gateway_LDFLAGS = $(LOOP_LDFLAGS_WRAP)
+tests_loop_run_gateway_LDADD = $(LOOP_LIBS)
+dist_check_SCRIPTS += tests/loop/check
+TESTS += tests/loop/check

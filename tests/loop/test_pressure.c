@@ -371,6 +371,8 @@ test_drain(void **state)
 	assert_has(busy, "hello");
 	assert_has(busy, "Connection: close\r\n");
 	forget(busy);
+	OK(sim_expect_fin(busy));	/* and read to its end */
+	sim_close(busy);
 	OK(sim_expect_closed(busy));
 	forget(s);
 	sim_send(half, slice_of(GET + 12, sizeof GET - 1 - 12));
