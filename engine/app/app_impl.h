@@ -59,6 +59,8 @@ struct app {
 	struct snapshot			*current;	/* one reference */
 	uint64_t			 generation;
 	bool				 draining;
+	/* SIGHUP came before the first generation was in force */
+	bool				 reload_due;
 	struct timer			 drain_end;
 	unsigned			 n_drained;
 };

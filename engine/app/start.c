@@ -123,8 +123,11 @@ on_signal(void *arg, int signo)
 	CAST_OBJ(app, arg, APP_MAGIC);
 	switch (signo) {
 	case SIGHUP:
-		/* Not before the first one is in force: that one has just been read. */
-		if (!app->draining && app->current != NULL)
+		/* The file may have changed since it was read for the first one, which is not in
+		   force yet. */
+		if (app->current == NULL)
+			app->reload_due = true;
+		else if (!app->draining)
 			(void)app_reload(app);
 		return;
 	case SIGUSR1:
@@ -255,9 +258,7 @@ start_all(struct app *app, struct build *b)
 		diag_print(b->diag, stderr);
 		return (APP_CANNOT_START);
 	}
-	err = watch_signals(app);
-	if (err == NULL)
-		err = start_workers(app);
+	err = start_workers(app);
 	if (err != NULL)
 		return (cannot_start(app, err));
 	app_drain_init(app);
@@ -276,6 +277,13 @@ start_run(struct app *app)
 	err = worker_init(&app->main, WORKER_MAIN, MAIN_PAGES);
 	if (err != NULL)
 		return (cannot_start(app, err));
+	/* Before a socket listens: whoever sees it open may send them. Threads inherit the mask. */
+	err = watch_signals(app);
+	if (err != NULL) {
+		unwatch_signals(app);
+		worker_fini(&app->main);
+		return (cannot_start(app, err));
+	}
 	app->stats = stats_new();
 	app->main.stats = stats_shard_new(app->stats);
 	access_log_init(stats_shard_new(app->stats));
@@ -284,6 +292,8 @@ start_run(struct app *app)
 	rc = start_all(app, &b);
 	build_fini(&b);
 	if (rc == APP_OK) {
+		if (app->reload_due && !app->draining)
+			(void)app_reload(app);
 		loop_run(app->main.loop);
 		timer_clear(&app->drain_end);
 	}

@@ -179,7 +179,7 @@ def test_dead_reused_connection_is_replayed_once(start, origins, how):
         else:
             conn.send(answer(b"fine"))
     o = origins(play)
-    gw = start(conf([o.address], route="retry: { attempts: 0 }"))
+    gw = start(conf([o.address]))
     with gw.client() as c:
         assert c.request("GET", "/warm").status == 200
         m = c.request("GET", "/dies")
