@@ -375,7 +375,7 @@ test_drain(void **state)
 	sim_close(busy);
 	OK(sim_expect_closed(busy));
 	forget(s);
-	sim_send(half, slice_of(GET + 12, sizeof GET - 1 - 12));
+	sim_send(half, slice_of(&GET[12], sizeof GET - 1 - 12));
 	sim_run_until_idle();
 	assert_has(s, "GET /a");
 	sim_send(s, SL(ANSWER));

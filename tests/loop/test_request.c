@@ -230,7 +230,7 @@ test_client_goes(void **state)
 		end(c, at % 2 == 0);
 		sim_run_until_idle();
 		if (at / 2 > sizeof "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" - 1)
-			sim_send(s, slice_of(ANSWER + at / 2, sizeof ANSWER - 1 - at / 2));
+			sim_send(s, slice_of(&ANSWER[at / 2], sizeof ANSWER - 1 - at / 2));
 		sim_run_until_idle();
 		sim_reset(s);
 		OK(gw_is_empty(true));

@@ -66,7 +66,7 @@ test_headers(void **state)
 	c = client();
 	sim_advance(5 * S);
 	for (unsigned i = 0; i < 9; i++) {
-		sim_send(c, slice_of(GET + i, 1));
+		sim_send(c, slice_of(&GET[i], 1));
 		sim_advance(1 * S);
 		OK(sim_expect_open(c));
 	}
