@@ -393,6 +393,12 @@ gw_pages(void)
 	return (gw.worker.pages.in_use);
 }
 
+void
+gw_limit_pages(unsigned max)
+{
+	gw.worker.pages.max = max > 0 ? max : PAGES;
+}
+
 unsigned
 gw_up_conns(void)
 {

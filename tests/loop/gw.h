@@ -58,6 +58,8 @@ const struct gw_line *gw_last(void);
 unsigned	 gw_clients(void);		/* connections */
 unsigned	 gw_exchanges(void);
 unsigned	 gw_pages(void);
+/* At most so many pages from now on, as when memory is short; 0: as at the start. */
+void		 gw_limit_pages(unsigned max);
 unsigned	 gw_up_conns(void);		/* idle or not */
 /* Runs until idle; no exchange, upstream stream or page is left and, with all, no connection. */
 const char	*gw_is_empty(bool all);

@@ -10,7 +10,8 @@
  */
 
 enum {
-	MANY = 20000	/* a run that needs more than this has no end */
+	MANY = 20000,	/* a run that needs more than this has no end */
+	PAGES_ENOUGH = 40
 };
 
 #define GET		"GET /a HTTP/1.1\r\nHost: example.org\r\n\r\n"
@@ -250,16 +251,37 @@ check_answer(unsigned n, const struct load *l, struct sim_conn *c)
 		    is_open ? "open" : "closed");
 }
 
+enum shortage {
+	ONE_FAILS,	/* the n-th allocation */
+	FEW_PAGES	/* there are only n */
+};
+
+static void
+begin_shortage(enum shortage what, unsigned n)
+{
+	if (what == FEW_PAGES)
+		gw_limit_pages(n);
+	else
+		mem_fail_at(n);
+}
+
+static void
+end_shortage(void)
+{
+	gw_limit_pages(0);
+	mem_fail_off();
+}
+
 /* False: the n-th allocation was not needed. */
 static bool
-run_load(void **state, const struct load *l, unsigned n)
+run_load(void **state, const struct load *l, enum shortage what, unsigned n)
 {
 	struct sim_conn *c, *s;
 	bool hit;
 
 	world_begin(state);
 	OK(gw_start(CONF_LOADS));
-	mem_fail_at(n);
+	begin_shortage(what, n);
 	c = client();
 	send_request(c, l);
 	s = sim_server_take(SERVER);
@@ -271,8 +293,8 @@ run_load(void **state, const struct load *l, unsigned n)
 	if (s == NULL && !l->is_local && (s = sim_server_take(SERVER)) != NULL)
 		send_answer(s, l);
 	sim_run_until_idle();
-	hit = mem_fail_hit();
-	mem_fail_off();
+	hit = what == FEW_PAGES ? n < PAGES_ENOUGH : mem_fail_hit();
+	end_shortage();
 	check_answer(n, l, c);
 	if (!hit && !starts_with(sim_received(c), l->whole))
 		fail_msg("%s: not answered without a failure: \"%.*s\"", l->name,
@@ -294,10 +316,19 @@ test_requests(void **state)
 	for (size_t i = 0; i < sizeof loads / sizeof loads[0]; i++) {
 		unsigned n = 1;
 
-		while (run_load(state, &loads[i], n))
+		while (run_load(state, &loads[i], ONE_FAILS, n))
 			assert_true(++n < MANY);
 		assert_true(n > 1);
 		print_message("%s: %u allocations\n", loads[i].name, n - 1);
+	}
+}
+
+static void
+test_few_pages(void **state)
+{
+	for (size_t i = 0; i < sizeof loads / sizeof loads[0]; i++) {
+		for (unsigned n = 1; n <= PAGES_ENOUGH; n++)
+			(void)run_load(state, &loads[i], FEW_PAGES, n);
 	}
 }
 
@@ -308,6 +339,7 @@ main(void)
 		cmocka_unit_test_setup(test_start, no_begin),
 		cmocka_unit_test_setup(test_reload, no_begin),
 		cmocka_unit_test_setup(test_requests, no_begin),
+		cmocka_unit_test_setup(test_few_pages, no_begin),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
