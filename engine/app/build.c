@@ -70,6 +70,34 @@ build_nearest_key(struct build *b, const struct schema_map *m, struct slice name
 	return (diag_nearest(name, names, m->count));
 }
 
+/* Has all that the files say under this key of the root been read? */
+static bool
+is_whole(const struct build *b, const char *key, uint32_t count)
+{
+	const struct schema_obj *root = b->root;
+
+	if (root->node != NULL && (root->node->flags & NODE_BROKEN))
+		return (false);
+	if (schema_is_wrong(root, key) && (count == 0 || !schema_has(root, key)))
+		return (false);
+	return (count > 0 || !root->has_unknown);
+}
+
+static void
+init_names(struct build *b, struct build_names *names)
+{
+	const struct app_view *v = &b->view;
+
+	map_init(&names->upstreams, b->arena);
+	map_init(&names->used, b->arena);
+	map_init(&names->listeners, b->arena);
+	names->knows_upstreams = is_whole(b, "upstreams", v->upstreams->count);
+	names->knows_listeners = is_whole(b, "listeners", v->listeners->count) &&
+	    v->listeners->count <= GATE_LISTENERS_MAX;
+	/* Without routes, which is a mistake, no upstream is used. */
+	names->knows_uses = v->routes->count > 0 && is_whole(b, "routes", v->routes->count);
+}
+
 static void
 build_all(struct build *b, const struct load_options *opt)
 {
@@ -81,17 +109,15 @@ build_all(struct build *b, const struct load_options *opt)
 	read_files(b, opt);
 	if (b->root == NULL)
 		return;
-	map_init(&names.upstreams, b->arena);
-	map_init(&names.used, b->arena);
-	map_init(&names.listeners, b->arena);
+	init_names(b, &names);
 	build_upstreams(b, &names);
 	build_listeners(b, &names);
 	build_routes(b, &names);
 	if (b->view.log != NULL)
 		b->gate->log = access_log_plan_build(b->snap->arena, b->diag, b->view.log);
+	build_check_used(b, &names);
 	if (!diag_is_ok(b->diag))
 		return;
-	build_check_used(b, &names);
 	sort_upstreams(b);
 	b->gate->max_connections = b->view.limits->connections == SCALAR_AUTO ?
 	    proxy_limits_auto() : b->view.limits->connections;

@@ -75,8 +75,9 @@ build_check_used(struct build *b, const struct build_names *names)
 {
 	const struct schema_map *m = b->view.upstreams;
 
-	for (uint32_t i = 0; i < m->count; i++) {
-		if (map_get(&names->used, m->keys[i]) == NULL)
+	for (uint32_t i = 0; names->knows_uses && i < m->count; i++) {
+		/* A name that was refused is empty. */
+		if (m->keys[i].len > 0 && map_get(&names->used, m->keys[i]) == NULL)
 			diag_error(b->diag, schema_entry_mark(m, i),
 			    "upstream \"%.*s\" is never used", build_slice_len(m->keys[i]),
 			    m->keys[i].p);
@@ -104,9 +105,12 @@ check_addresses(struct build *b, struct map *seen, struct slice name,
     const struct listener_conf *c)
 {
 	char buf[ADDR_TEXT_MAX + 8];
-	size_t n = addr_format(&c->listen.addr, buf, sizeof buf);
 	const struct listener_conf *first;
+	size_t n;
 
+	if (!schema_has(&c->obj, "listen") || schema_is_wrong(&c->obj, "listen"))
+		return;
+	n = addr_format(&c->listen.addr, buf, sizeof buf);
 	first = map_put(seen, arena_dup(b->arena, slice_of(buf, n)), (void *)(uintptr_t)c);
 	if (first == NULL)
 		return;

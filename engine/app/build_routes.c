@@ -19,8 +19,9 @@ struct routes {
 	unsigned			 n_layers;
 	struct map			 route_names;	/* to struct route_conf */
 	struct route			*v;
-	struct router_rule		*rules;
 	unsigned			 n;
+	struct router_rule		*rules;		/* of those whose matchers are sound */
+	unsigned			 n_rules;
 };
 
 static struct mark
@@ -49,7 +50,7 @@ make_layers(struct routes *r)
 	const struct app_view *v = &r->b->view;
 	const struct schema_obj *base = v->defaults == NULL ? NULL : &v->defaults->policies.obj;
 
-	for (uint32_t i = 0; i < v->listeners->count; i++) {
+	for (uint32_t i = 0; i < v->listeners->count && i < GATE_LISTENERS_MAX; i++) {
 		const struct listener_conf *c =
 		    SCHEMA_OBJ_AT(struct listener_conf, *v->listeners, i);
 
@@ -123,18 +124,34 @@ match_listeners(struct routes *r, const struct route_conf *c)
 		struct slice name = SCHEMA_AT(struct slice, c->listeners, i);
 		uintptr_t at = (uintptr_t)map_get(&r->names->listeners, name);
 
-		if (at == 0)
+		if (at == 0 && r->names->knows_listeners && name.len > 0)
 			diag_error(r->b->diag, schema_item_mark(&c->listeners, i),
 			    "there is no listener \"%.*s\"", build_slice_len(name), name.p);
-		else
+		else if (at != 0)
 			bits |= UINT64_C(1) << (at - 1);
 	}
 	return (bits);
 }
 
-static void
+/* Whether nothing was refused of what it matches. A key that is not known may be a matcher. */
+static bool
+is_match_sound(const struct route_conf *c)
+{
+	static const char *const keys[] = { "hosts", "path", "prefix", "methods", "listeners" };
+
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+		if (schema_is_wrong(&c->obj, keys[i]))
+			return (false);
+	}
+	return (!c->obj.has_unknown && (c->path.len == 0 || c->prefix.len == 0));
+}
+
+/* False: other routes cannot be compared with it. */
+static bool
 match(struct routes *r, const struct route_conf *c, struct router_rule *rule)
 {
+	size_t errors = diag_errors(r->b->diag);
+
 	rule->hosts = c->hosts.items;
 	rule->n_hosts = c->hosts.count;
 	if (c->path.len > 0)
@@ -145,6 +162,8 @@ match(struct routes *r, const struct route_conf *c, struct router_rule *rule)
 	match_methods(r, c, rule);
 	rule->listeners = match_listeners(r, c);
 	rule->mark = schema_obj_mark(&c->obj);
+	return (errors == diag_errors(r->b->diag) && is_match_sound(c) &&
+	    (c->listeners.count == 0 || rule->listeners != 0));
 }
 
 /* ---- what a route does ---- */
@@ -160,6 +179,9 @@ find_upstream(struct routes *r, struct slice name, struct mark mark)
 		(void)map_put(&r->names->used, name, u);
 		return (diag_is_ok(b->diag) ? u : NULL);
 	}
+	/* A name that was refused is empty. */
+	if (name.len == 0 || !r->names->knows_upstreams)
+		return (NULL);
 	near = build_nearest_key(b, b->view.upstreams, name);
 	diag_add(b->diag, DIAG_ERROR, mark, NULL,
 	    near == NULL ? NULL : arena_printf(b->arena, "did you mean \"%s\"?", near),
@@ -191,7 +213,8 @@ act_redirect(struct routes *r, const struct route_conf *c, struct route *route)
 	struct route_redirect *rd = arena_znew(r->b->arena, struct route_redirect);
 	struct slice to = c->redirect->to;
 
-	if (!slice_has_prefix(to, SLICE("/")) && !slice_has_prefix(to, SLICE("http://")) &&
+	if (!schema_is_wrong(&c->redirect->obj, "to") && schema_has(&c->redirect->obj, "to") &&
+	    !slice_has_prefix(to, SLICE("/")) && !slice_has_prefix(to, SLICE("http://")) &&
 	    !slice_has_prefix(to, SLICE("https://")))
 		diag_error(r->b->diag, schema_mark(&c->redirect->obj, "to"),
 		    "redirect to \"%.*s\": a path or a URL with http:// or https:// is due",
@@ -247,17 +270,36 @@ act_respond(struct routes *r, const struct route_conf *c, struct route *route)
 	route->respond = rs;
 }
 
+/* Whether the upstreams that it means are those that it names. */
+static bool
+is_use_known(const struct route_conf *c)
+{
+	if (schema_is_wrong(&c->obj, "upstream"))
+		return (false);
+	if (schema_is_wrong(&c->obj, "split") && c->split.count == 0)
+		return (false);
+	for (uint32_t i = 0; i < c->split.count; i++) {
+		if (c->split.keys[i].len == 0)
+			return (false);
+	}
+	return (c->upstream.len > 0 || c->split.count > 0 || c->redirect != NULL ||
+	    c->respond != NULL);
+}
+
 static void
 act(struct routes *r, const struct route_conf *c, struct route *route)
 {
+	if (!is_use_known(c))
+		r->names->knows_uses = false;
+	/* One of them; where there are more, which is a mistake, each is looked at. */
+	if (c->upstream.len > 0)
+		route->upstream = find_upstream(r, c->upstream, place(c, "upstream"));
+	if (c->split.count > 0)
+		act_split(r, c, route);
+	if (c->respond != NULL)
+		act_respond(r, c, route);
 	if (c->redirect != NULL)
 		act_redirect(r, c, route);
-	else if (c->respond != NULL)
-		act_respond(r, c, route);
-	else if (c->split.count > 0)
-		act_split(r, c, route);
-	else if (c->upstream.len > 0)
-		route->upstream = find_upstream(r, c->upstream, place(c, "upstream"));
 }
 
 /* ---- policies ---- */
@@ -276,8 +318,10 @@ obey(struct routes *r, const struct route_conf *c, const struct build_layer *lay
 	struct snapshot_build sb;
 	const struct schema_obj *merged =
 	    schema_merge(r->b->arena, layer->policies, &c->policies.obj);
-	const struct route_policies *p = (const struct route_policies *)merged;
+	const struct route_policies *p;
 
+	merged = schema_without_wrong(r->b->arena, merged);
+	p = (const struct route_policies *)merged;
 	route->timeout = (struct route_timeouts){
 		.connect = limited(p->timeout->connect_ms),
 		.first_byte = limited(p->timeout->first_byte_ms),
@@ -315,10 +359,11 @@ compile(struct routes *r, const struct route_conf *c, uint32_t index)
 {
 	struct router_rule rule = { .n_hosts = 0 };
 	struct route route = { .magic = ROUTE_MAGIC, .index = index, .conf = c };
+	bool is_sound;
 
 	route.name = name_route(r, c, index);
 	route.mark = schema_obj_mark(&c->obj);
-	match(r, c, &rule);
+	is_sound = match(r, c, &rule);
 	act(r, c, &route);
 	if (c->prefix.len > 0 && rule.prefix.len > 1)
 		route.prefix = rule.prefix;
@@ -331,11 +376,13 @@ compile(struct routes *r, const struct route_conf *c, uint32_t index)
 			continue;
 		r->v[r->n] = route;
 		obey(r, c, layer, &r->v[r->n]);
-		r->rules[r->n] = rule;
-		r->rules[r->n].route = &r->v[r->n];
+		rule.route = &r->v[r->n++];
+		if (!is_sound)
+			continue;
+		r->rules[r->n_rules] = rule;
 		if (r->n_layers > 1)
-			r->rules[r->n].listeners = wanted;
-		r->n++;
+			r->rules[r->n_rules].listeners = wanted;
+		r->n_rules++;
 	}
 }
 
@@ -372,9 +419,8 @@ build_routes(struct build *b, struct build_names *names)
 	r->rules = arena_zarray(b->arena, most, sizeof *r->rules);
 	for (uint32_t i = 0; i < list->count; i++)
 		compile(r, SCHEMA_OBJ_AT(struct route_conf, *list, i), i);
-	if (!diag_is_ok(b->diag))
-		return;
 	b->gate->routes = r->v;
 	b->gate->n_routes = r->n;
-	b->gate->router = router_build(b->arena, r->rules, r->n, report, r);
+	/* Beside mistakes it is made only for what it has to say. */
+	b->gate->router = router_build(b->arena, r->rules, r->n_rules, report, r);
 }

@@ -232,6 +232,38 @@ decode_map(const struct schema_reader *rd, const struct schema_frame *at,
 
 /* ---- values ---- */
 
+static void
+set_inline_nodes(const struct schema_state *st, struct schema_obj *obj, const struct node *n)
+{
+	obj->node = n;
+	for (unsigned i = 0; st->inlines >> i != 0; i++)
+		if (st->inlines & schema_bit(i))
+			set_inline_nodes(
+			    schema_state_of(st->rows[i].sub), schema_inline_at(st, obj, i), n);
+}
+
+/* Nothing of it could be read. */
+static void
+set_all_wrong(const struct schema_state *st, struct schema_obj *obj)
+{
+	obj->wrong = UINT64_MAX;
+	for (unsigned i = 0; st->inlines >> i != 0; i++)
+		if (st->inlines & schema_bit(i))
+			set_all_wrong(
+			    schema_state_of(st->rows[i].sub), schema_inline_at(st, obj, i));
+}
+
+/* All defaults. */
+static struct schema_obj *
+new_object(const struct schema_reader *rd, const struct schema_state *st, const struct node *n)
+{
+	struct schema_obj *obj = arena_alloc(rd->arena, st->schema->size);
+
+	memcpy(obj, st->proto, st->schema->size);
+	set_inline_nodes(st, obj, n);
+	return (obj);
+}
+
 static bool
 decode_scalar(const struct schema_reader *rd, const struct schema_frame *at,
     const struct schema_row *row, enum schema_type type, const struct node *n, void *value_r)
@@ -267,11 +299,9 @@ decode_value(const struct schema_reader *rd, const struct schema_frame *at,
 	switch (type) {
 	case SCHEMA_OBJECT:
 		errors = diag_errors(rd->diag);
-		if (node_is_null(n))
-			return (report_kind(rd, at, n, "a map, or {} for the defaults,"));
 		obj = decode_object(rd, at, row->sub, n);
 		memcpy(value_r, &obj, sizeof(obj));
-		return (errors == diag_errors(rd->diag));
+		return (errors == diag_errors(rd->diag) && obj->wrong == 0);
 	case SCHEMA_LIST:
 		return (decode_list(rd, at, row, n, value_r));
 	case SCHEMA_MAP:
@@ -309,7 +339,8 @@ decode_slot(const struct schema_reader *rd, const struct schema_frame *at,
 		return;
 	}
 	slot = schema_slot_make(st, rd->arena, obj, i);
-	(void)decode_value(rd, at, row, row->type, n, slot);
+	if (!decode_value(rd, at, row, row->type, n, slot))
+		obj->wrong |= schema_bit(i);
 }
 
 void
@@ -366,6 +397,8 @@ decode_pair(const struct schema_reader *rd, const struct schema_frame *object,
 	unsigned row = 0;
 	struct schema_obj *owner = find_row(&st, obj, f.text, &row);
 
+	if (key->flags & NODE_BROKEN || owner == NULL)
+		obj->has_unknown = true;
 	if (key->flags & NODE_BROKEN)
 		return (UINT64_MAX);
 	if (owner == NULL)
@@ -373,16 +406,6 @@ decode_pair(const struct schema_reader *rd, const struct schema_frame *object,
 	warn_deprecated(rd, &f, &st->rows[row], key);
 	decode_slot(rd, &f, st, owner, row, node_value(object->node, pair));
 	return (0);
-}
-
-static void
-set_inline_nodes(const struct schema_state *st, struct schema_obj *obj, const struct node *n)
-{
-	obj->node = n;
-	for (unsigned i = 0; st->inlines >> i != 0; i++)
-		if (st->inlines & schema_bit(i))
-			set_inline_nodes(
-			    schema_state_of(st->rows[i].sub), schema_inline_at(st, obj, i), n);
 }
 
 static bool
@@ -525,25 +548,22 @@ decode_object(const struct schema_reader *rd, const struct schema_frame *up, str
 	struct schema_frame object = {
 		.up = up, .kind = SCHEMA_FRAME_OBJECT, .schema = schema, .node = n
 	};
-	struct schema_obj *obj = arena_alloc(rd->arena, schema->size);
+	struct schema_obj *obj = new_object(rd, st, n);
 	size_t errors = diag_errors(rd->diag);
-	uint64_t meant = 0;
 
-	memcpy(obj, st->proto, schema->size);
-	set_inline_nodes(st, obj, n);
-	if (n->kind == NODE_LIST) {
+	if (up != NULL && node_is_null(n))
+		(void)report_kind(rd, up, n, "a map, or {} for the defaults,");
+	else if (n->kind == NODE_LIST)
 		(void)report_kind(rd, up, n, "a map");
+	else if (n->kind == NODE_SCALAR)
+		decode_short(rd, up, st, obj, n);
+	if (errors != diag_errors(rd->diag)) {
+		set_all_wrong(st, obj);
 		return (obj);
 	}
-	if (n->kind == NODE_SCALAR) {
-		decode_short(rd, up, st, obj, n);
-		if (errors != diag_errors(rd->diag))
-			return (obj);
-	} else {
-		for (uint32_t i = 0; i < n->count; i++)
-			meant |= decode_pair(rd, &object, st, obj, i);
-	}
-	check_object(rd, &object, st, obj, meant);
+	for (uint32_t i = 0; n->kind == NODE_MAP && i < n->count; i++)
+		obj->meant |= decode_pair(rd, &object, st, obj, i);
+	check_object(rd, &object, st, obj, obj->meant);
 	return (obj);
 }
 

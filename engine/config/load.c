@@ -43,6 +43,7 @@ struct load_state {
 	/* glob() allocates for itself; given back should memory end meanwhile */
 	glob_t globbed;
 	bool has_glob;
+	bool is_partial; /* something that was written is not in the tree */
 	struct arena_cleanup cleanup;
 };
 
@@ -133,6 +134,7 @@ add_text(struct load_state *ld, const char *name, struct slice text)
 	if (ld->total_bytes > YAML_ALL_BYTES_MAX) {
 		diag_error(ld->diag, (struct mark){ .file = name },
 		    "all files together are larger than 256MiB");
+		ld->is_partial = true;
 		return (f);
 	}
 	f->root = yaml_read(ld->arena, ld->diag, name, text, ld->lookup, ld->lookup_arg);
@@ -141,6 +143,7 @@ add_text(struct load_state *ld, const char *name, struct slice text)
 		    "the file is %s", node_describe(f->root));
 		f->root = NULL;
 	}
+	ld->is_partial |= f->root == NULL;
 	return (f);
 }
 
@@ -160,6 +163,7 @@ add_file(struct load_state *ld, const char *path, struct mark at)
 				return (NULL);
 	if (!load_slurp(ld->arena, name, YAML_FILE_BYTES_MAX, &text, &why)) {
 		diag_error(ld->diag, at, "cannot read \"%s\": %s", name, why);
+		ld->is_partial = true;
 		return (NULL);
 	}
 	f = add_text(ld, name, text);
@@ -200,13 +204,16 @@ include_pattern(struct load_state *ld, const struct load_file *from, const struc
 	if (n->kind != NODE_SCALAR || n->count == 0) {
 		diag_add(ld->diag, DIAG_ERROR, n->mark, "include", "a file name is due",
 		    "an item of \"include\" is %s", node_describe(n));
+		ld->is_partial = true;
 		return;
 	}
 	pattern = load_resolve(ld->arena, from->name, node_text(n));
 	count = find_paths(ld, arena_cstr(ld->arena, pattern));
-	if (count == 0 && strpbrk(n->text, "*?[") == NULL)
+	if (count == 0 && strpbrk(n->text, "*?[") == NULL) {
 		diag_error(ld->diag, n->mark, "cannot read \"" SLICE_FMT "\": %s",
 		    SLICE_ARG(pattern), strerror(ENOENT));
+		ld->is_partial = true;
+	}
 	for (size_t i = 0; i < count; i++) {
 		struct load_file *f = add_file(ld, ld->globbed.gl_pathv[i], n->mark);
 
@@ -236,6 +243,7 @@ include_files(struct load_state *ld, const struct load_file *from)
 		diag_add(ld->diag, DIAG_ERROR, list->mark, "include",
 		    "a list is due, such as [conf.d/*.yaml]", "\"include\" is %s",
 		    node_describe(list));
+		ld->is_partial = true;
 		return;
 	}
 	for (uint32_t i = 0; i < list->count; i++)
@@ -249,9 +257,10 @@ refuse_nested(struct load_state *ld)
 
 	for (const struct load_file *f = ld->first; f != NULL; f = f->next) {
 		list = f->is_included ? top_value(f, "include") : NULL;
-		if (list != NULL)
-			diag_error(
-			    ld->diag, list[-1].mark, "an included file cannot include others");
+		if (list == NULL)
+			continue;
+		diag_error(ld->diag, list[-1].mark, "an included file cannot include others");
+		ld->is_partial = true;
 	}
 }
 
@@ -277,6 +286,7 @@ add_folder(struct load_state *ld, const char *path, size_t group)
 	if (count == 0) {
 		diag_error(
 		    ld->diag, (struct mark){ .file = path }, "the folder has no *.yaml file");
+		ld->is_partial = true;
 		return;
 	}
 	/* Including will use glob() again. */
@@ -432,6 +442,7 @@ static void
 refuse_second(
     struct load_state *ld, const struct load_key *k, const struct node *again, bool is_same)
 {
+	ld->is_partial = true;
 	diag_add(ld->diag, DIAG_ERROR, again[-1].mark, k->key->text,
 	    arena_printf(ld->arena, "it stands already in %s:%u:%u", k->key->mark.file,
 		k->key->mark.line, k->key->mark.col),
@@ -485,6 +496,7 @@ merge(struct load_state *ld)
 		n++;
 	child = arena_alloc(ld->arena, (2 * (size_t)n + 1) * sizeof(*child));
 	root->kind = NODE_MAP;
+	root->flags = ld->is_partial ? NODE_BROKEN : 0;
 	root->count = n;
 	root->child = child;
 	for (const struct load_key *k = keys; k != NULL; k = k->next) {

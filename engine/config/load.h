@@ -32,7 +32,8 @@ struct load_options {
 
 /*
  * The merged tree, or NULL when nothing could be read. Errors are in `diag`; a tree is returned
- * beside errors when decoding it can reveal more of them.
+ * beside errors when decoding it can reveal more of them; its root is NODE_BROKEN when something
+ * that the files say is missing from it.
  */
 const struct node *load_files(struct arena *arena, struct diag *diag, const struct schema *root,
     const struct load_options *opt);

@@ -155,6 +155,7 @@ merge_into(struct arena *a, const struct schema_state *st, struct schema_obj *ds
 		merge_row(a, st, dst, over, i);
 		origin[i] = schema_row_node(st, over, i);
 	}
+	dst->wrong |= over->wrong;
 	if (over->node != NULL)
 		dst->node = over->node;
 }

@@ -212,6 +212,25 @@ schema_slot_make(const struct schema_state *st, struct arena *a, struct schema_o
 	return (*ext);
 }
 
+const struct schema_obj *
+schema_without_wrong(struct arena *arena, const struct schema_obj *obj)
+{
+	const struct schema_state *st = schema_state_of(obj->schema);
+	size_t n = st->n_rows - st->n_own;
+	struct schema_obj *less;
+
+	CHECK_OBJ(obj, SCHEMA_OBJ_MAGIC);
+	if (obj->wrong == 0 || obj->ext == NULL)
+		return (obj);
+	less = arena_alloc(arena, obj->schema->size);
+	memcpy(less, obj, obj->schema->size);
+	less->ext = arena_alloc(arena, n * sizeof(*less->ext));
+	for (size_t i = 0; i < n; i++)
+		less->ext[i] = (obj->wrong & schema_bit(st->n_own + (unsigned)i)) ? NULL :
+										     obj->ext[i];
+	return (less);
+}
+
 const void *
 schema_ext_at(const struct schema_obj *obj, unsigned i)
 {
@@ -294,6 +313,15 @@ schema_is_off(const struct schema_obj *obj, const char *key)
 	const struct schema_obj *owner = owner_of(obj, key, &i);
 
 	return ((owner->off & schema_bit(i)) != 0);
+}
+
+bool
+schema_is_wrong(const struct schema_obj *obj, const char *key)
+{
+	unsigned i = 0;
+	const struct schema_obj *owner = owner_of(obj, key, &i);
+
+	return (((owner->wrong | owner->meant) & schema_bit(i)) != 0);
 }
 
 struct mark

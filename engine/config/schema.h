@@ -135,6 +135,9 @@ struct schema_obj {
 	const struct schema *schema;
 	uint64_t present;                 /* bit i: row i was written, here or in a layer below */
 	uint64_t off;                     /* bit i: row i was written as `off` */
+	uint64_t wrong;                   /* bit i: row i was written, and is not sound */
+	uint64_t meant;                   /* bit i: an unknown key probably meant row i */
+	bool has_unknown;                 /* it had an unknown key */
 	const struct node *node;          /* the map it was read from; NULL: all defaults */
 	const struct node *const *origin; /* merged: the value node of each row; else NULL */
 	void **ext;                       /* values of extension rows; see schema_ext_at() */
@@ -254,6 +257,9 @@ struct schema_key_ext {
  */
 unsigned schema_extend(struct schema *schema, const struct schema_key_ext *exts, unsigned n);
 
+/* The object less its extension rows that are wrong; itself when there are none. */
+const struct schema_obj *schema_without_wrong(struct arena *arena, const struct schema_obj *obj);
+
 /* OBJECT: the struct, NULL when absent. LIST, MAP: its struct schema_list or schema_map. */
 const void *schema_ext_at(const struct schema_obj *obj, unsigned i);
 
@@ -261,6 +267,11 @@ const void *schema_ext_at(const struct schema_obj *obj, unsigned i);
 
 bool schema_has(const struct schema_obj *obj, const char *key);    /* written anywhere */
 bool schema_is_off(const struct schema_obj *obj, const char *key); /* written as `off` */
+/*
+ * For checks that go on beside mistakes: the value was refused, in part or as a whole, or a
+ * misspelt key probably meant it. It has been reported; of a list or map, what is sound is there.
+ */
+bool schema_is_wrong(const struct schema_obj *obj, const char *key);
 /* Where the value (the key) stands; the object's own place when it was not written. */
 struct mark schema_mark(const struct schema_obj *obj, const char *key);
 struct mark schema_key_mark(const struct schema_obj *obj, const char *key);

@@ -123,7 +123,7 @@ access_log_plan_build(struct arena *a, struct diag *diag, const struct proxy_log
 	}
 	plan->format = (uint8_t)c->format;
 	take_destination(plan, a, c);
-	if (c->fields.count > 0) {
+	if (c->fields.count > 0 && !schema_is_wrong(&c->obj, "fields")) {
 		if (plan->format == ACCESS_LOG_COMMON)
 			diag_error(diag, schema_key_mark(&c->obj, "fields"),
 			    "the common format has fields of its own: `fields` is for json");

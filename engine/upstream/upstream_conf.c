@@ -112,6 +112,8 @@ upstream_check(const struct upstream_spec *spec, struct slice name, struct arena
 		    SCHEMA_OBJ_AT(struct upstream_server_spec, spec->servers, i);
 		const struct upstream_server_spec *first;
 
+		if (!schema_has(&s->obj, "address") || schema_is_wrong(&s->obj, "address"))
+			continue;
 		first = map_put(&seen, server_key(scratch, &s->address), (void *)(uintptr_t)s);
 		if (first != NULL)
 			diag_error(diag, schema_obj_mark(&s->obj), "server %.*s stands twice in "

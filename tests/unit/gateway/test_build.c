@@ -219,6 +219,81 @@ test_unused_and_ties(void **state)
 	build_fini(&b);
 }
 
+/* What is sound is looked at beside what is not; what follows from a mistake is not told. */
+static void
+test_mistakes_of_all_kinds(void **state)
+{
+	struct build b;
+
+	(void)state;
+	assert_false(build(&b,
+	    "version: 1\n"
+	    "listeners: { web: { listen: x }, b: { listen: y }, c: }\n"
+	    "upstreams:\n"
+	    "  none:\n"
+	    "  bad: { servers: [a b, c d], pol: 1 }\n"
+	    "  spare: { servers: [127.0.0.1:3, 127.0.0.1:3] }\n"
+	    "routes:\n"
+	    "  - { prefix: /a, upstream: none, timeot: { idle: 1s } }\n"
+	    "  - { prefix: /a, upstream: bad, methds: [GET] }\n"
+	    "  - { prefix: /a, upstream: nobody, listeners: [web, b, c] }\n"
+	    "  - { prefix: /t, upstream: none, body_limit: 1024 }\n"
+	    "  - { prefix: /t, upstream: none }\n"
+	    "  - { prefix: t, upstream: none, request_headers: { set: { a: [] }, remove: [a] } }\n"
+	    "  - { prefix: u, respond: { status: abc }, redirect: { to: [] } }\n", NULL));
+	assert_true(says(b.diag, 4, "has no value"));
+	assert_true(says(b.diag, 5, "unknown key \"pol\""));
+	assert_true(says(b.diag, 6, "stands twice"));
+	assert_true(says(b.diag, 6, "\"spare\" is never used"));
+	assert_true(says(b.diag, 8, "unknown key \"timeot\""));
+	assert_true(says(b.diag, 9, "unknown key \"methds\""));
+	assert_true(says(b.diag, 10, "no upstream \"nobody\""));
+	assert_true(says(b.diag, 11, "no unit"));
+	assert_true(says(b.diag, 12, "match the same requests"));
+	assert_true(says(b.diag, 13, "is not a path"));
+	assert_true(says(b.diag, 14, "is a list"));
+	/* Three of listeners, the two servers, the field's value, `u`, status, two actions. */
+	assert_int_equal(diag_errors(b.diag), 11 + 3 + 2 + 1 + 3);
+	build_fini(&b);
+}
+
+/* Whether the one mistake in `text` is told alone. */
+static void
+alone(const char *text, unsigned line, const char *part)
+{
+	struct build b;
+
+	assert_false(build(&b, text, NULL));
+	if (diag_errors(b.diag) != 1 || !says(b.diag, line, part))
+		diag_print(b.diag, stderr);
+	assert_int_equal(diag_errors(b.diag), 1);
+	assert_true(says(b.diag, line, part));
+	build_fini(&b);
+}
+
+static void
+test_nothing_follows(void **state)
+{
+#define BEGIN "version: 1\nlisteners: { web: { listen: 127.0.0.1:1 } }\n"
+#define U     "upstreams: { u: { servers: [127.0.0.1:3] } }\n"
+	(void)state;
+	alone(BEGIN U "routes: [ { upsteam: u } ]\n", 4, "unknown key");
+	alone(BEGIN U "routes: [ { prefix: /a } ]\n", 4, "is due");
+	alone(BEGIN U "routes: [ { upstream: [u] } ]\n", 4, "is a list");
+	alone(BEGIN U "routes: [ 7 ]\n", 4, "is a number");
+	alone(BEGIN U "routes: 7\n", 4, "is a number");
+	alone(BEGIN U "routs: [ { upstream: u } ]\n", 4, "unknown key");
+	alone(BEGIN U "routes: [ { split: { u: abc } } ]\n", 4, "abc");
+	alone(BEGIN "upsteams: { u: {} }\nroutes: [ { upstream: u } ]\n", 3, "unknown key");
+	alone(BEGIN "upstreams: 7\nroutes: [ { upstream: u } ]\n", 3, "is a number");
+	alone(BEGIN "upstreams: { u: 7 }\nroutes: [ { upstream: u } ]\n", 3, "is a number");
+	alone(BEGIN U "include: [no-such.yaml]\nroutes: [ { upstream: v } ]\n", 4, "cannot read");
+	alone("version: 1\nlistener: { web: { listen: 1 } }\n" U
+	    "routes: [ { upstream: u, listeners: [web] } ]\n", 2, "unknown key");
+#undef U
+#undef BEGIN
+}
+
 /* Each allocation fails in turn: the build says so, and what it had made is gone (the sanitizer
    looks). The last round is the first without a failure. */
 static void
@@ -278,6 +353,8 @@ main(void)
 		cmocka_unit_test(test_layers),
 		cmocka_unit_test(test_all_mistakes_at_once),
 		cmocka_unit_test(test_unused_and_ties),
+		cmocka_unit_test(test_mistakes_of_all_kinds),
+		cmocka_unit_test(test_nothing_follows),
 		cmocka_unit_test(test_every_allocation_fails),
 	};
 
