@@ -90,8 +90,6 @@ ex_step_finish(struct exchange *ex)
 		page_unref(&ex->req_page);
 	if (ex->resp_page != NULL)
 		page_unref(&ex->resp_page);
-	if (ex->info_page != NULL)
-		page_unref(&ex->info_page);
 	arena_fini(&ex->arena);
 	snapshot_give(w, &ex->snap);
 	w->exchanges--;

@@ -94,7 +94,6 @@ ex_step_send(struct exchange *ex)
 	ex->t.opened = ex->t.sent = now;
 	if (!ex->reused)
 		ex->t.connect_us += now - ex->t.open;
-	ex->req_on_wire = true;
 	if (!up_send(ex->up, &ex->req, body))
 		return (ex_fault(ex, REASON_OVERLOADED));
 	up_receive(ex->up, &ex->resp_body);
@@ -127,9 +126,6 @@ on_begin(void *arg)
 {
 	struct exchange *ex = of(arg);
 
-	/* After each 1xx a new head begins: forget the one before. */
-	if (ex->info_page != NULL)
-		page_unref(&ex->info_page);
 	msg_resp_init(&ex->resp, &ex->arena);
 	return (&ex->resp.m);
 }
@@ -226,7 +222,6 @@ on_fail(void *arg, const struct up_fault *f)
 	}
 	if (try_again(ex, f)) {
 		ex->step = EX_OPEN;
-		ex->req_on_wire = false;
 		ex_poke(ex);
 		return;
 	}

@@ -67,7 +67,6 @@ struct exchange {
 	bool			 client_gone:1;
 	bool			 local:1;	/* the response is ours */
 	bool			 replayed:1;
-	bool			 req_on_wire:1;	/* up_send was called for this try */
 	bool			 resp_ready:1;
 	bool			 resp_forwarded:1; /* our own response fields are set */
 	bool			 opened:1;	/* a connection is there for this try */
@@ -83,17 +82,13 @@ struct exchange {
 	const struct server	*server;	/* held; of the last try, for the log */
 	const struct server	*tried[4];	/* held */
 	struct page		*req_page, *resp_page;	/* where the slices lie */
-	struct page		*info_page;
 	struct deferred		 wake;
 	struct timer		 timer;
 	uint64_t		 deadline_ms[2];/* of the phase, and total; 0: none */
 	enum reason		 deadline_reason;
 	struct pipe		 req_body, resp_body;
 	uint64_t		 body_limit;
-	/* as the upstream shall see it; empty: as received */
-	struct slice		 target;
 	struct slice		 request_id;
-	struct slice		 matched_prefix;
 	struct ex_times		 t;
 	struct chain_run	 chain;
 	uint32_t		 attempts;
