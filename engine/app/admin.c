@@ -88,6 +88,18 @@ admin_free(struct admin **ap)
 
 /* ---- the Unix socket ---- */
 
+static void
+tell_no_socket(struct admin *a, const char *where, const char *why)
+{
+	char text[sizeof a->told];
+
+	(void)snprintf(text, sizeof text, "%s%s%s", where, *where == '\0' ? "" : ": ", why);
+	if (strcmp(text, a->told) == 0)
+		return;
+	memcpy(a->told, text, sizeof text);
+	log_warn("admin: no Unix socket: %s", text);
+}
+
 /* Ours alone: made by us, or there already, owned by us, and writable by nobody else. */
 static bool
 make_dir(const char *dir)
@@ -107,19 +119,19 @@ make_dir(const char *dir)
 
 /* The usual place. False: there is none, or its directory cannot be made. */
 static bool
-usual_path(const struct admin *a, char *buf, size_t n)
+usual_path(struct admin *a, char *buf, size_t n)
 {
 	const char *base = geteuid() == 0 ? "/run" : getenv("XDG_RUNTIME_DIR");
 	const char *dash = strchr(a->program, '-');
 	int len;
 
 	if (base == NULL || *base == '\0') {
-		log_warn("admin: no Unix socket: XDG_RUNTIME_DIR is not set");
+		tell_no_socket(a, "", "XDG_RUNTIME_DIR is not set");
 		return (false);
 	}
 	len = snprintf(buf, n, "%s/weir", base);
 	if (len < 0 || (size_t)len >= n || !make_dir(buf)) {
-		log_warn("admin: no Unix socket: %s: %s", buf, strerror(errno));
+		tell_no_socket(a, buf, strerror(errno));
 		return (false);
 	}
 	len = snprintf(buf, n, "%s/weir/%s.sock", base, dash != NULL ? dash + 1 : a->program);
@@ -172,7 +184,7 @@ prepare_unix(struct admin *a, const struct admin_conf *conf)
 		return;
 	(void)snprintf(text, sizeof text, "unix:%s", path);
 	if (conf->socket.len >= sizeof path || !addr_parse(slice_str(text), addr)) {
-		log_warn("admin: no Unix socket: the path is too long");
+		tell_no_socket(a, "", "the path is too long");
 		return;
 	}
 	a->next.open[ADMIN_UNIX] = true;
@@ -185,8 +197,10 @@ prepare_unix(struct admin *a, const struct admin_conf *conf)
 	}
 	if (a->next.fd[ADMIN_UNIX] < 0) {
 		a->next.open[ADMIN_UNIX] = false;
-		log_warn("admin: no Unix socket: %s: %s", path, strerror(errno));
+		tell_no_socket(a, path, strerror(errno));
+		return;
 	}
+	a->told[0] = '\0';
 }
 
 /* ---- generations ---- */

@@ -41,6 +41,8 @@ struct admin {
 	uint64_t		 begun_us;	/* wall time */
 	struct admin_door	 doors[ADMIN_DOORS];
 	bool			 write;		/* changes over TCP are allowed */
+	/* why there is no Unix socket, as it was logged: reloads do not say it again */
+	char			 told[256];
 	/* between prepare and commit */
 	struct admin_wanted {
 		bool		 open[ADMIN_DOORS];

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import time
 
 import pytest
 
@@ -39,6 +40,32 @@ def test_phases_add_up(pair):
     e = gw.wait_access()
     assert set(e["phases"]) <= {"headers", "auth", "queue", "connect", "first_byte", "body"}
     assert abs(sum(e["phases"].values()) - e["duration_ms"]) <= 1.0, e
+
+
+LOCAL = {"/nowhere": 404, "/r": 200, "/to": 301, "/file": 413, "/empty": 204}
+
+
+@pytest.mark.parametrize("path,method", [
+    (p, m) for p in LOCAL for m in ("GET", "HEAD", "POST") if p != "/file" or m == "POST"])
+def test_answers_of_our_own_are_logged_true(pair, path, method):
+    """bytes_out is what the client got as the body, and time is told as for any other answer."""
+    gw, _ = pair(routes="""
+- { path: /r, respond: { body: hello } }
+- { path: /empty, respond: { status: 204 } }
+- { prefix: /to, redirect: { to: /elsewhere, status: 301 } }
+- { prefix: /file, upstream: origin, body_limit: 1KiB }
+""", route="hosts: [b.test]")
+    with gw.client() as c:
+        c.send(c.head(method, path, [("Content-Length", "2000")] if path == "/file" else
+                      [("Content-Length", "0")])[:-2])
+        time.sleep(0.1)     # the head's last bytes come late: that is `headers`
+        c.send(b"\r\n")
+        m = c.response(method)
+    e = gw.wait_access()
+    assert (m.status, e["status"]) == (LOCAL[path], LOCAL[path])
+    assert e["bytes_out"] == len(m.body), e
+    assert 90 <= e["duration_ms"] < 1000 and e["phases"]["headers"] >= 90, e
+    assert abs(sum(e["phases"].values()) - e["duration_ms"]) < 0.01, e
 
 
 def test_log_is_json_whatever_the_client_sends(pair):

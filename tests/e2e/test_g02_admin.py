@@ -218,6 +218,10 @@ def test_a_socket_left_behind(start, origin, tmp_path):
     second = start(text, origin=origin.address)
     assert "no Unix socket" in second.stderr() and second.get().status == 200
     assert pid() == first.pid
+    # It is said once, not with each reload.
+    second.reload()
+    second.reload()
+    assert second.stderr().count("no Unix socket") == 1
     second.stop()
     assert pid() == first.pid
 
