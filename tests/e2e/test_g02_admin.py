@@ -216,7 +216,8 @@ def test_a_socket_left_behind(start, origin, tmp_path):
     assert pid() == first.pid
     # While its owner lives nobody takes it, and that stops nobody.
     second = start(text, origin=origin.address)
-    assert "no Unix socket" in second.stderr() and second.get().status == 200
+    second.until(lambda: "no Unix socket" in second.stderr(), what="the warning")
+    assert second.get().status == 200
     assert pid() == first.pid
     # It is said once, not with each reload.
     second.reload()
@@ -230,7 +231,7 @@ def test_a_file_that_is_no_socket_stays(start, origin, tmp_path):
     path = tmp_path / "admin.sock"
     path.write_text("mine")
     gw = start(TEXT.format(more="").replace("admin.sock", str(path)), origin=origin.address)
-    assert "no Unix socket" in gw.stderr()
+    gw.until(lambda: "no Unix socket" in gw.stderr(), what="the warning")
     gw.stop()
     assert path.read_text() == "mine"
 

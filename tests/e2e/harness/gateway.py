@@ -39,6 +39,13 @@ def fill(text, names, ports):
     return re.sub(r"@([a-z][a-z0-9_]*)@", one, text)
 
 
+def is_sanitized(path):
+    """Built with a sanitizer, whose own bookkeeping is memory too."""
+    with open(path, "rb") as f:
+        data = f.read()
+    return b"__asan_init" in data or b"__tsan_init" in data
+
+
 class Gateway:
     """`with Gateway(path, yaml, origin=o.address) as gw:`"""
 
@@ -55,6 +62,12 @@ class Gateway:
         self.ready = ready
         out = stdout if stdout is not None else open(self.out_path, "wb")
         environ = dict(os.environ, XDG_RUNTIME_DIR=self.dir, **(env or {}))
+        self.sanitized = is_sanitized(self.path)
+        if self.sanitized:
+            # what is freed is kept a while: little enough for tests that look at memory
+            environ["ASAN_OPTIONS"] = ":".join(filter(None, [
+                environ.get("ASAN_OPTIONS"),
+                "quarantine_size_mb=8:thread_local_quarantine_size_kb=64"]))
         with open(self.err_path, "wb") as err:
             self.proc = subprocess.Popen(
                 [self.path, "run", "-c", self.file, *args], stdin=subprocess.DEVNULL,
@@ -216,6 +229,10 @@ class Gateway:
     def rss_kib(self):
         with open("/proc/%d/status" % self.pid, encoding="ascii") as f:
             return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])
+
+    def may_grow_kib(self, kib):
+        """What a test allows, and what a sanitizer keeps for itself."""
+        return kib + (64 * 1024 if self.sanitized else 0)
 
     def fds(self):
         return len(os.listdir("/proc/%d/fd" % self.pid))
