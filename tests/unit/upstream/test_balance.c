@@ -244,7 +244,7 @@ static const struct addr *
 where(struct up_local *l, unsigned key)
 {
 	struct pick pick = { .req = &req };
-	char path[32];
+	static char path[32];	/* req, which others look at later, keeps it */
 
 	req.path = slice_of(path, (size_t)snprintf(path, sizeof path, "/%u", key));
 	return (&l->upstream->balancer->pick(l, &pick)->server.addr);
