@@ -254,8 +254,8 @@ cut(struct h1 *h, enum reason reason)
 static char *
 copy_body(struct pipe *body, char *p, uint32_t n)
 {
-	struct span v[PIPE_SPANS];
-	unsigned n_spans = pipe_peek(body, v, PIPE_SPANS);
+	struct span v[PIPE_PEEK_MAX];
+	unsigned n_spans = pipe_peek(body, v, PIPE_PEEK_MAX);
 	uint32_t left = n;
 
 	for (unsigned i = 0; i < n_spans && left > 0; i++) {

@@ -36,8 +36,22 @@ pipe_init(struct pipe *p, uint32_t low, uint32_t high)
 }
 
 static void
+drop_kept(struct pipe *p)
+{
+	struct pipe_kept *k = p->kept;
+
+	for (; k->at < k->n; k->at++) {
+		if (k->v[k->at].page != NULL)
+			page_unref(&k->v[k->at].page);
+	}
+	p->kept = NULL;
+}
+
+static void
 drop_all(struct pipe *p)
 {
+	if (p->kept != NULL)
+		drop_kept(p);
 	for (; p->n > 0; p->n--) {
 		if (at(p, 0)->page != NULL)
 			page_unref(&at(p, 0)->page);
@@ -137,10 +151,82 @@ pipe_break(struct pipe *p)
 unsigned
 pipe_peek(const struct pipe *p, struct span *v, unsigned cap)
 {
-	unsigned n = p->n < cap ? p->n : cap;
+	unsigned back = 0, n;
 
+	if (unlikely(p->kept != NULL) && p->kept->is_back) {
+		for (unsigned i = p->kept->at; i < p->kept->n && back < cap; i++)
+			v[back++] = p->kept->v[i];
+		v += back;
+		cap -= back;
+	}
+	n = p->n < cap ? p->n : cap;
 	for (unsigned i = 0; i < n; i++)
 		v[i] = p->v[(p->head + i) & (PIPE_SPANS - 1)];
+	return (back + n);
+}
+
+/* A reference of its own for one span that is about to be consumed. False: no room. */
+static bool
+keep_span(struct pipe_kept *k, struct span s)
+{
+	struct span *last = k->n > 0 ? &k->v[k->n - 1] : NULL;
+
+	if (last != NULL && last->page == s.page && last->p + last->len == s.p) {
+		last->len += s.len;
+		return (true);
+	}
+	if (k->n == PIPE_KEPT)
+		return (false);
+	if (s.page != NULL)
+		(void)page_ref(s.page);
+	k->v[k->n++] = s;
+	return (true);
+}
+
+/* The first n bytes of the ring are about to be consumed. */
+static void
+keep_front(struct pipe *p, uint32_t n)
+{
+	struct pipe_kept *k = p->kept;
+
+	if (n > PIPE_KEPT_BYTES - k->bytes) {
+		drop_kept(p);
+		return;
+	}
+	k->bytes += n;
+	for (unsigned i = 0; n > 0; i++) {
+		struct span s = *at(p, i);
+
+		if (s.len > n)
+			s.len = n;
+		n -= s.len;
+		if (!keep_span(k, s)) {
+			drop_kept(p);
+			return;
+		}
+	}
+}
+
+/* Of what is back in front; returns how many of the n bytes are left to take from the ring. */
+static uint32_t
+consume_back(struct pipe *p, uint32_t n)
+{
+	struct pipe_kept *k = p->kept;
+
+	for (; n > 0 && k->at < k->n; k->at++) {
+		struct span *s = &k->v[k->at];
+
+		if (n < s->len) {
+			s->p += n;
+			s->len -= n;
+			return (0);
+		}
+		n -= s->len;
+		if (s->page != NULL)
+			page_unref(&s->page);
+	}
+	if (k->at == k->n)
+		p->kept = NULL;
 	return (n);
 }
 
@@ -150,6 +236,12 @@ pipe_consume(struct pipe *p, uint32_t n)
 	CHECK_OBJ(p, PIPE_MAGIC);
 	must(n <= p->queued);
 	p->queued -= n;
+	if (unlikely(p->kept != NULL)) {
+		if (p->kept->is_back)
+			n = consume_back(p, n);
+		else
+			keep_front(p, n);
+	}
 	while (n > 0) {
 		struct span *s = at(p, 0);
 
@@ -172,4 +264,38 @@ void
 pipe_wait(struct pipe *p)
 {
 	p->sink_waits = true;
+}
+
+void
+pipe_keep(struct pipe *p, struct pipe_kept *room)
+{
+	CHECK_OBJ(p, PIPE_MAGIC);
+	must(p->kept == NULL);
+	room->bytes = 0;
+	room->at = room->n = 0;
+	room->is_back = false;
+	p->kept = room;
+}
+
+bool
+pipe_rewind(struct pipe *p)
+{
+	CHECK_OBJ(p, PIPE_MAGIC);
+	if (!pipe_is_kept(p))
+		return (false);
+	if (p->kept->n == 0) {
+		p->kept = NULL;
+		return (true);
+	}
+	p->kept->is_back = true;
+	p->queued += p->kept->bytes;
+	return (true);
+}
+
+void
+pipe_drop_kept(struct pipe *p)
+{
+	CHECK_OBJ(p, PIPE_MAGIC);
+	if (pipe_is_kept(p))
+		drop_kept(p);
 }

@@ -11,10 +11,15 @@
  * (conn_want_flush, conn_resume), never run the exchange from within. A source is woken once when
  * `queued` falls to `low` after it was refused room; a sink is woken when the first bytes or the
  * end arrive while it waits. End and breakage are states, not messages.
+ *
+ * A sink whose attempt may have to be made again has what it consumes kept, by reference and up to
+ * a bound, until it is released or put back in front. Kept bytes do not count as queued: they hold
+ * up no source. Put back they do, and they are then consumed like any others.
  */
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/base/cc.h"
 #include "engine/base/slice.h"
 #include "engine/mem/page.h"
 
@@ -34,11 +39,22 @@ enum pipe_end {
 
 enum {
 	PIPE_SPANS = 8,			/* spans in place; a pipe is full when they are used up */
+	PIPE_KEPT = 8,			/* spans, and */
+	PIPE_KEPT_BYTES = 64 * 1024,	/* bytes that are kept at most; with more none are */
+	PIPE_PEEK_MAX = PIPE_SPANS + PIPE_KEPT,	/* spans that can lie in a pipe */
 	PIPE_LOW = 32 * 1024,		/* bytes; facts: 32 KiB per connection, each way */
 	PIPE_HIGH = 64 * 1024
 };
 
 typedef void pipe_wake_fn(void *);
+
+/* What was consumed, in order. No magic: only ever reached through its pipe. */
+struct pipe_kept {
+	uint32_t	 bytes;
+	uint8_t		 at, n;		/* v[at..n) */
+	bool		 is_back;	/* in front of the pipe's own spans, counted in `queued` */
+	struct span	 v[PIPE_KEPT];
+};
 
 struct pipe {
 	unsigned	 magic;
@@ -52,6 +68,7 @@ struct pipe {
 	struct span	 v[PIPE_SPANS];
 	pipe_wake_fn	*source_wake, *sink_wake;
 	void		*source, *sink;
+	struct pipe_kept *kept;		/* NULL: nothing is kept or back in front */
 	struct headers	*trailers;	/* valid with PIPE_END; NULL: none */
 	uint64_t	 total;		/* bytes ever put */
 };
@@ -73,12 +90,38 @@ bool	pipe_has_room(struct pipe *);
 void	pipe_put_end(struct pipe *, struct headers *trailers);
 void	pipe_break(struct pipe *);
 
-/* Up to `cap` spans from the front, not taken out; returns how many. */
+/* Up to `cap` spans from the front, not taken out; returns how many: at most PIPE_SPANS where
+   nothing was put back, PIPE_PEEK_MAX where something was. */
 unsigned pipe_peek(const struct pipe *, struct span *v, unsigned cap);
 /* `n` bytes have gone; releases pages. Wakes the source when it crosses low. */
 void	pipe_consume(struct pipe *, uint32_t n);
 /* The sink says that it has seen the pipe empty and wants to be woken. */
 void	pipe_wait(struct pipe *);
+
+/*
+ * From now on what is consumed is kept, in `room`: the caller's, it need not be set to anything and
+ * stays until pipe_fini(). Beyond the bound all of it is dropped, and keeping is over.
+ */
+void	pipe_keep(struct pipe *, struct pipe_kept *room);
+/* Puts what was kept back in front, and keeps no more. False: not all of it is there (keeping was
+   given up, released or never begun), and nothing has changed. Wakes nobody. */
+bool	pipe_rewind(struct pipe *);
+/* Private to pipe_release(). */
+void	pipe_drop_kept(struct pipe *);
+
+static inline bool
+pipe_is_kept(const struct pipe *p)
+{
+	return (p->kept != NULL && !p->kept->is_back);
+}
+
+/* What was kept is not needed any more. What is back in front stays. */
+static inline void
+pipe_release(struct pipe *p)
+{
+	if (unlikely(p->kept != NULL))
+		pipe_drop_kept(p);
+}
 
 static inline bool
 pipe_is_drained(const struct pipe *p)

@@ -49,8 +49,10 @@ ex_drop_servers(struct exchange *ex)
 void
 ex_drop_upstream(struct exchange *ex, enum reason reason)
 {
-	if (ex->up != NULL)
-		up_close(&ex->up, reason);
+	if (ex->up == NULL)
+		return;
+	pipe_release(chain_pipe(&ex->chain, CHAIN_REQ, &ex->req_body));
+	up_close(&ex->up, reason);
 }
 
 enum step_rc
@@ -79,6 +81,22 @@ ex_step_open(struct exchange *ex)
 	return (STEP_MORE);
 }
 
+/*
+ * A connection that was idle may be dead: what leaves of the body is kept until the server begins
+ * to answer. Without memory it is not, and the request then cannot be sent again.
+ */
+static void
+keep_body(struct exchange *ex, struct pipe *body)
+{
+	struct pipe_kept *room;
+
+	if (!ex->reused || ex->req.m.body == MSG_BODY_NONE || ex->req.m.content_length == 0)
+		return;
+	room = arena_alloc(&ex->arena, sizeof *room);
+	if (room != NULL)
+		pipe_keep(body, room);
+}
+
 enum step_rc
 ex_step_send(struct exchange *ex)
 {
@@ -94,6 +112,8 @@ ex_step_send(struct exchange *ex)
 	ex->t.opened = ex->t.sent = now;
 	if (!ex->reused)
 		ex->t.connect_us += now - ex->t.open;
+	if (body != NULL)
+		keep_body(ex, body);
 	if (!up_send(ex->up, &ex->req, body))
 		return (ex_fault(ex, REASON_OVERLOADED));
 	up_receive(ex->up, &ex->resp_body);
@@ -126,6 +146,7 @@ on_begin(void *arg)
 {
 	struct exchange *ex = of(arg);
 
+	pipe_release(chain_pipe(&ex->chain, CHAIN_REQ, &ex->req_body));
 	msg_resp_init(&ex->resp, &ex->arena);
 	return (&ex->resp.m);
 }
@@ -188,16 +209,18 @@ remember_tried(struct exchange *ex, const struct server *s)
 	return (true);
 }
 
-/* May the request be tried again? A body that has begun to leave is gone for good. */
+/* May the request be tried again? What has left of a body must have been kept; it is put back. */
 static bool
 try_again(struct exchange *ex, const struct up_fault *f)
 {
-	const struct pipe *body = chain_pipe(&ex->chain, CHAIN_REQ, &ex->req_body);
+	struct pipe *body = chain_pipe(&ex->chain, CHAIN_REQ, &ex->req_body);
 
 	if (f->connect)
 		return (ex->n_tried + 1u < EX_CONNECT_TRIES && ex->n_tried + 1u < f->n_servers &&
 		    remember_tried(ex, f->server));
-	if (!f->replay || ex->replayed || body->total != body->queued)
+	if (!f->replay || ex->replayed)
+		return (false);
+	if (!pipe_rewind(body) && body->total != body->queued)
 		return (false);
 	ex->replayed = true;
 	return (true);

@@ -187,6 +187,39 @@ def test_dead_reused_connection_is_replayed_once(start, origins, how):
     assert [r.target for r in o.requests].count(b"/dies") == 2
 
 
+@pytest.mark.parametrize("how", ["close", "rst"])
+@pytest.mark.parametrize("size", [5, 3000, 40000])
+def test_put_with_a_body_is_replayed(start, origins, how, size):
+    body = bytes(i * 7 % 251 for i in range(size))
+
+    def play(conn, req):
+        if req.method == b"PUT" and len(conn.requests) > 1:
+            getattr(conn, how)()
+        else:
+            conn.send(answer(b"fine"))
+    o = origins(play)
+    gw = start(conf([o.address]))
+    with gw.client() as c:
+        assert c.request("GET", "/warm").status == 200
+        m = c.request("PUT", "/thing", body=body)
+        assert (m.status, m.body) == (200, b"fine")
+    assert [r.body for r in o.requests if r.method == b"PUT"] == [body, body]
+
+
+def test_post_that_was_read_is_not_replayed(start, origins):
+    def play(conn, req):
+        if req.method == b"POST":
+            conn.close()
+        else:
+            conn.send(answer(b"fine"))
+    o = origins(play)
+    gw = start(conf([o.address]))
+    with gw.client() as c:
+        assert c.request("GET", "/warm").status == 200
+        assert c.request("POST", "/order", body=b"1").status == 502
+    assert [r.method for r in o.requests].count(b"POST") == 1, "an order is placed once"
+
+
 def test_post_with_answered_bytes_is_not_replayed(start, origins):
     def play(conn, req):
         if req.method == b"POST":

@@ -630,6 +630,41 @@ test_request_stream(void **state)
 	}
 }
 
+/* What a filter let pass goes out once more on a fresh connection; the filter is not asked again. */
+static void
+test_request_replayed(void **state)
+{
+	static const char *const ways[] = { "shout: { req: stream }, probe: pass",
+		"shout: { req: whole }, probe: pass" };
+	struct sim_conn *c, *s, *fresh;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		start(ways[i]);
+		c = get();
+		sim_run_until_idle();
+		s = sim_server_take("10.0.0.1:80");
+		sim_send(s, SLICE(OK));
+		sim_run_until_idle();
+		sim_send(c, SLICE("PUT /a HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabcdef"));
+		sim_advance(10);
+		assert_true(has(sim_received(s), "ABCDEF"));
+		sim_close(s);
+		sim_advance(10);
+		fresh = sim_server_take("10.0.0.1:80");
+		assert_non_null(fresh);
+		assert_true(has(sim_received(fresh), "PUT /a"));
+		assert_true(has(sim_received(fresh), "ABCDEF"));
+		assert_int_equal(seen.body_bytes, 6);
+		assert_int_equal(seen.body_ends, 1);
+		sim_send(fresh, SLICE(OK));
+		sim_run_until_idle();
+		assert_int_equal(seen.logs, 2);
+		sim_close(c);
+		rig_stop();
+	}
+}
+
 static void
 test_request_whole(void **state)
 {
@@ -849,6 +884,7 @@ main(void)
 		cmocka_unit_test(test_response_phases),
 		cmocka_unit_test(test_request_stream),
 		cmocka_unit_test(test_request_whole),
+		cmocka_unit_test(test_request_replayed),
 		cmocka_unit_test(test_request_whole_asks_for_the_body),
 		cmocka_unit_test(test_request_limits),
 		cmocka_unit_test(test_too_long_at_once),

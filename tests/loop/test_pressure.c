@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "engine/http/pipe.h"
 #include "tests/loop/lib.h"
 
 /* Back-pressure in both directions, dead connections, other servers, and the drain. */
@@ -206,6 +207,139 @@ test_replay(void **state)
 		assert_int_equal(sim_server_count(SERVER), 2);
 		OK(gw_is_empty(false));
 		if (i == 0)
+			world_end(state);
+	}
+}
+
+/* A body that has left goes out once more, and what had not left behind it. */
+static void
+test_replay_body(void **state)
+{
+	static const struct {
+		const char *head, *first, *then, *want;
+	} rows[] = {
+		{ "Content-Length: 5\r\n", "abcde", "", "\r\n\r\nabcde" },
+		{ "Content-Length: 8\r\n", "abc", "defgh", "\r\n\r\nabc" },
+		{ "Content-Length: 3000\r\n", NULL, "", "xxxxxxxx" },
+		{ "Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n",
+		    "2\r\nde\r\n0\r\nX-Sum: 7\r\n\r\n", "\r\n\r\n3\r\nabc\r\n" },
+		{ "Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\nX-Sum: 7\r\n\r\n", "",
+		    "abc\r\n0\r\nX-Sum: 7\r\n\r\n" },
+		{ "Content-Length: 5\r\nExpect: 100-continue\r\n", "abcde", "",
+		    "\r\n\r\nabcde" },
+	};
+	struct sim_conn *c, *s;
+	size_t want_len;
+
+	(void)state;
+	memset(piece, 'x', sizeof piece);
+	OK(gw_start(CONF));
+	c = client();
+	for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		s = warm(c);
+		sim_send(c, SL("PUT /a HTTP/1.1\r\nHost: a\r\n"));
+		sim_send(c, slice_str(rows[i].head));
+		sim_send(c, SL("\r\n"));
+		sim_send(c, rows[i].first == NULL ? slice_of(piece, 3000) : slice_str(rows[i].first));
+		sim_run_until_idle();
+		assert_has(s, rows[i].want);
+		want_len = sim_received(s).len;
+		sim_close(s);
+		s = server(SERVER);
+		assert_has(s, "PUT /a");
+		assert_has(s, rows[i].want);
+		assert_int_equal(sim_received(s).len, want_len);
+		sim_send(c, slice_str(rows[i].then));
+		sim_run_until_idle();
+		assert_has(s, i == 1 ? "\r\n\r\nabcdefgh" : i == 3 ?
+		    "3\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 7\r\n\r\n" : rows[i].want);
+		sim_send(s, SL(ANSWER));
+		assert_has(c, "hello");
+		assert_ended(200, REASON_NONE);
+		assert_int_equal(gw_last()->attempts, 2);
+		OK(gw_is_empty(false));
+		sim_close(s);
+		forget(c);
+	}
+}
+
+/* As much as is kept, and a byte more. */
+static void
+test_replay_body_bound(void **state)
+{
+	char head[128];
+
+	for (unsigned more = 0; more < 2; more++) {
+		struct sim_conn *c, *s;
+		size_t n, len = PIPE_KEPT_BYTES + more;
+
+		if (more > 0)
+			world_begin(state);
+		OK(gw_start(CONF));
+		c = client();
+		s = warm(c);
+		n = (size_t)snprintf(head, sizeof head,
+		    "PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n", len);
+		sim_send(c, slice_of(head, n));
+		send_pieces(c, PIECE);
+		sim_send(c, slice_of(piece, more));
+		sim_run_until_idle();
+		assert_true(sim_received(s).len > len);
+		assert_in_range(gw_pages(), 1, PAGES_MOST);
+		sim_close(s);
+		sim_run_until_idle();
+		assert_int_equal(sim_server_count(SERVER), more > 0 ? 1 : 2);
+		if (more == 0) {
+			s = server(SERVER);
+			assert_true(sim_received(s).len > len);
+			sim_send(s, SL(ANSWER));
+			assert_has(c, "hello");
+			assert_ended(200, REASON_NONE);
+		} else {
+			assert_has(c, "HTTP/1.1 502 ");
+			assert_int_equal(gw_last()->attempts, 1);
+		}
+		OK(gw_is_empty(false));
+		if (more == 0)
+			world_end(state);
+	}
+}
+
+/* An order is placed once: again only where the server cannot have read it. */
+static void
+test_replay_body_post(void **state)
+{
+	struct sim_conn *c, *s;
+
+	for (unsigned unseen = 0; unseen < 2; unseen++) {
+		if (unseen > 0)
+			world_begin(state);
+		OK(gw_start(CONF));
+		c = client();
+		s = warm(c);
+		if (unseen > 0) {
+			sim_window(s, 100000);
+			sim_hold(s, true);
+		}
+		sim_send(c, SL("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde"));
+		sim_run_until_idle();
+		sim_close(s);
+		if (unseen > 0)
+			sim_reset(s);
+		sim_advance(30);
+		if (unseen > 0) {
+			s = server(SERVER);
+			assert_has(s, "\r\n\r\nabcde");
+			sim_send(s, SL(ANSWER));
+			assert_has(c, "hello");
+			assert_ended(200, REASON_NONE);
+		} else {
+			assert_has(c, "HTTP/1.1 502 ");
+			assert_int_equal(gw_last()->attempts, 1);
+			assert_int_equal(sim_server_count(SERVER), 1);
+		}
+		OK(gw_is_empty(false));
+		if (unseen == 0)
 			world_end(state);
 	}
 }
@@ -439,6 +573,9 @@ main(void)
 		TEST(test_slow_upstream_for_long),
 		TEST(test_pipelining_without_reading),
 		TEST(test_replay),
+		TEST(test_replay_body),
+		TEST(test_replay_body_bound),
+		TEST(test_replay_body_post),
 		TEST(test_no_second_replay),
 		TEST(test_closed_while_idle),
 		TEST(test_bytes_while_idle),

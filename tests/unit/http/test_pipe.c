@@ -189,6 +189,167 @@ random_walk(void **state)
 	ends_free(e);
 }
 
+/* Everything that is in the pipe, in order. */
+static void
+assert_bytes(const struct pipe *p, const char *want)
+{
+	struct span v[PIPE_PEEK_MAX];
+	unsigned n = pipe_peek(p, v, PIPE_PEEK_MAX);
+	size_t at = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		assert_true(at + v[i].len <= strlen(want));
+		assert_memory_equal(v[i].p, want + at, v[i].len);
+		at += v[i].len;
+	}
+	assert_int_equal(at, strlen(want));
+	assert_int_equal(p->queued, at);
+}
+
+/* What was consumed comes back in front of what was not, once, and its end with it. */
+static void
+kept_and_put_back(void **state)
+{
+	struct ends *e = ends_new(10, 20);
+	struct page *a = page_get(&e->pool);
+	struct pipe_kept room;
+	struct span v[PIPE_SPANS];
+
+	(void)state;
+	memcpy(a->data, "0123456789abcdef", 16);
+	assert_false(pipe_rewind(&e->p));
+	pipe_keep(&e->p, &room);
+	assert_true(pipe_is_kept(&e->p));
+	(void)pipe_put(&e->p, span_of(a, 0, 8));
+	for (unsigned i = 0; i < 6; i++)
+		pipe_consume(&e->p, 1);
+	assert_int_equal(room.n, 1);
+	(void)pipe_put(&e->p, (struct span){ NULL, "xyz", 3 });
+	pipe_consume(&e->p, 3);
+	assert_int_equal(room.n, 2);
+	assert_int_equal(e->p.queued, 2);
+	assert_true(pipe_rewind(&e->p));
+	assert_false(pipe_is_kept(&e->p));
+	assert_false(pipe_rewind(&e->p));
+	pipe_release(&e->p);
+	(void)pipe_put(&e->p, span_of(a, 8, 8));
+	pipe_put_end(&e->p, NULL);
+	assert_bytes(&e->p, "01234567xyz89abcdef");
+	assert_int_equal(e->p.total, 19);
+	assert_int_equal(pipe_peek(&e->p, v, 1), 1);
+	assert_int_equal(v[0].len, 8);
+	pipe_consume(&e->p, 5);
+	assert_bytes(&e->p, "567xyz89abcdef");
+	pipe_consume(&e->p, 7);
+	assert_null(e->p.kept);
+	assert_int_equal(a->refs, 2);
+	assert_bytes(&e->p, "9abcdef");
+	pipe_consume(&e->p, 7);
+	assert_true(pipe_is_drained(&e->p));
+	assert_int_equal(a->refs, 1);
+	page_unref(&a);
+	ends_free(e);
+}
+
+/* Kept bytes hold up no source; put back they do, until they have gone. */
+static void
+kept_and_marks(void **state)
+{
+	struct ends *e = ends_new(10, 20);
+	static const char bytes[64];
+	struct pipe_kept room;
+
+	(void)state;
+	pipe_keep(&e->p, &room);
+	assert_false(pipe_put(&e->p, (struct span){ NULL, bytes, 20 }));
+	pipe_consume(&e->p, 20);
+	assert_int_equal(e->source_woken, 1);
+	assert_true(pipe_put(&e->p, (struct span){ NULL, bytes + 20, 5 }));
+	assert_true(pipe_rewind(&e->p));
+	assert_int_equal(e->p.queued, 25);
+	assert_false(pipe_has_room(&e->p));
+	pipe_consume(&e->p, 14);
+	assert_int_equal(e->source_woken, 1);
+	pipe_consume(&e->p, 1);
+	assert_int_equal(e->source_woken, 2);
+	pipe_consume(&e->p, 10);
+	assert_null(e->p.kept);
+	ends_free(e);
+}
+
+/* The bounds: all of the bytes and one more; all of the spans and one more. */
+static void
+kept_bounds(void **state)
+{
+	struct ends *e = ends_new(1000, 2000);
+	static const char bytes[PIPE_KEPT_BYTES + 1];
+	struct page *a = page_get(&e->pool);
+	struct pipe_kept room;
+
+	(void)state;
+	pipe_keep(&e->p, &room);
+	(void)pipe_put(&e->p, (struct span){ NULL, bytes, PIPE_KEPT_BYTES + 1 });
+	pipe_consume(&e->p, PIPE_KEPT_BYTES);
+	assert_true(pipe_is_kept(&e->p));
+	pipe_consume(&e->p, 1);
+	assert_false(pipe_is_kept(&e->p));
+	assert_false(pipe_rewind(&e->p));
+	pipe_keep(&e->p, &room);
+	for (uint32_t i = 0; i <= PIPE_KEPT; i++) {
+		assert_true(pipe_is_kept(&e->p));
+		(void)pipe_put(&e->p, span_of(a, 2 * i, 1));
+		pipe_consume(&e->p, 1);
+	}
+	assert_false(pipe_is_kept(&e->p));
+	assert_int_equal(a->refs, 1);
+	assert_int_equal(e->p.queued, 0);
+	page_unref(&a);
+	ends_free(e);
+}
+
+/* Let go in each state; the pool's end finds what was not. */
+static void
+kept_and_dropped(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		struct ends *e = ends_new(1000, 2000);
+		struct page *a = page_get(&e->pool);
+		struct pipe_kept room;
+
+		pipe_keep(&e->p, &room);
+		(void)pipe_put(&e->p, (struct span){ a, a->data, 100 });
+		pipe_consume(&e->p, 50);
+		if (i == 1) {
+			pipe_release(&e->p);
+			assert_false(pipe_is_kept(&e->p));
+			pipe_consume(&e->p, 50);
+			assert_int_equal(e->pool.in_use, 0);
+		}
+		if (i >= 2)
+			assert_true(pipe_rewind(&e->p));
+		if (i == 3)
+			pipe_consume(&e->p, 20);
+		ends_free(e);
+	}
+}
+
+/* Nothing had gone: nothing to put back, which is no failure. */
+static void
+kept_nothing(void **state)
+{
+	struct ends *e = ends_new(10, 20);
+	struct pipe_kept room;
+
+	(void)state;
+	pipe_keep(&e->p, &room);
+	(void)pipe_put(&e->p, (struct span){ NULL, "abc", 3 });
+	assert_true(pipe_rewind(&e->p));
+	assert_null(e->p.kept);
+	assert_bytes(&e->p, "abc");
+	ends_free(e);
+}
+
 int
 main(void)
 {
@@ -198,6 +359,11 @@ main(void)
 		cmocka_unit_test(spans_run_out),
 		cmocka_unit_test(broken),
 		cmocka_unit_test(random_walk),
+		cmocka_unit_test(kept_and_put_back),
+		cmocka_unit_test(kept_and_marks),
+		cmocka_unit_test(kept_bounds),
+		cmocka_unit_test(kept_and_dropped),
+		cmocka_unit_test(kept_nothing),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
