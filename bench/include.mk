@@ -15,3 +15,6 @@ EXTRA_PROGRAMS += bench/micro_h1
 bench_micro_h1_SOURCES = bench/micro_h1.c
 bench_micro_h1_LDADD = libengine_h1.a libengine_http.a libengine_mem.a libengine_base.a $(JEMALLOC_LIBS)
 CLEANFILES += bench/micro_h1
+
+# Built by the self-test, which runs in the build folder.
+CLEANFILES += bench-selftest/bin/floor bench-selftest/bin/origin bench-selftest/bin/paced
