@@ -427,8 +427,9 @@ static void
 on_end(struct yaml_state *y)
 {
 	struct yaml_frame f = *top(y);
-	struct node *from = y->stack + f.first, *child = NULL;
 	size_t n = y->stack_len - f.first, count = n;
+	/* Where nothing was pushed yet there is no stack to point into. */
+	struct node *from = n > 0 ? y->stack + f.first : NULL, *child = NULL;
 	struct node node = { .kind = f.kind, .mark = f.mark };
 
 	if (f.kind == NODE_MAP) {

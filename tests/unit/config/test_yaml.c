@@ -190,6 +190,18 @@ test_variable_is_data(void **state)
 	arena_free(&arena);
 }
 
+/* The first collection that ends may be an empty one: nothing is on the stack then. */
+static void
+test_empty_first(void **state)
+{
+	static const char *const files[] = { "[]", "{}", "[{ }\nworkers: ${NONE:-3}\n", "- {}\n- []\n",
+		"[[[]]]" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		read_bytes(files[i], strlen(files[i]));
+}
+
 static void
 test_resolve(void **state)
 {
@@ -213,6 +225,7 @@ main(void)
 		cmocka_unit_test(test_every_byte),
 		cmocka_unit_test(test_every_cut),
 		cmocka_unit_test(test_variable_is_data),
+		cmocka_unit_test(test_empty_first),
 		cmocka_unit_test(test_resolve),
 	};
 
