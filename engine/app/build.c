@@ -94,8 +94,10 @@ init_names(struct build *b, struct build_names *names)
 	names->knows_upstreams = is_whole(b, "upstreams", v->upstreams->count);
 	names->knows_listeners = is_whole(b, "listeners", v->listeners->count) &&
 	    v->listeners->count <= GATE_LISTENERS_MAX;
-	/* Without routes, which is a mistake, no upstream is used. */
+	/* Without routes, which is a mistake, no upstream is used, no listener served. */
 	names->knows_uses = v->routes->count > 0 && is_whole(b, "routes", v->routes->count);
+	names->knows_served = names->knows_uses && names->knows_listeners;
+	names->served = 0;
 }
 
 static void

@@ -23,10 +23,12 @@ struct build_names {
 	struct map	 upstreams;	/* name to struct upstream; while there are no mistakes */
 	struct map	 used;		/* names of upstreams that something refers to */
 	struct map	 listeners;	/* name to place in the gate, plus one */
+	uint64_t	 served;	/* bits of the listeners that a route takes requests of */
 	/* What a mistake elsewhere does not put in doubt: */
 	bool		 knows_upstreams;	/* a name that is not there is a mistake */
 	bool		 knows_listeners;
 	bool		 knows_uses;		/* an upstream that is not in `used` is one */
+	bool		 knows_served;		/* so is a listener that is not in `served` */
 };
 
 /* build_parts.c: upstreams and listeners, shared where they did not change. */

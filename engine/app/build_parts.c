@@ -82,6 +82,13 @@ build_check_used(struct build *b, const struct build_names *names)
 			    "upstream \"%.*s\" is never used", build_slice_len(m->keys[i]),
 			    m->keys[i].p);
 	}
+	m = b->view.listeners;
+	for (uint32_t i = 0; names->knows_served && i < m->count; i++) {
+		if (m->keys[i].len > 0 && !(names->served >> i & 1))
+			diag_error(b->diag, schema_entry_mark(m, i),
+			    "listener \"%.*s\" serves no route", build_slice_len(m->keys[i]),
+			    m->keys[i].p);
+	}
 }
 
 static struct listener *

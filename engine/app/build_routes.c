@@ -7,6 +7,7 @@
 #include "engine/base/check.h"
 #include "engine/http/method.h"
 #include "engine/http/uri.h"
+#include "engine/proxy/edit.h"
 #include "engine/proxy/registry.h"
 
 enum { RESPOND_FILE_MAX = 16 * 1024 * 1024 };
@@ -28,6 +29,18 @@ static struct mark
 place(const struct route_conf *c, const char *key)
 {
 	return (schema_mark(&c->obj, key));
+}
+
+/* A name that nothing of this kind bears. */
+static void
+miss(struct build *b, struct mark mark, const char *kind, const struct schema_map *m,
+    struct slice name)
+{
+	const char *near = build_nearest_key(b, m, name);
+
+	diag_add(b->diag, DIAG_ERROR, mark, NULL,
+	    near == NULL ? NULL : arena_printf(b->arena, "did you mean \"%s\"?", near),
+	    "there is no %s \"%.*s\"", kind, build_slice_len(name), name.p);
 }
 
 /* ---- layers ---- */
@@ -119,17 +132,24 @@ static uint64_t
 match_listeners(struct routes *r, const struct route_conf *c)
 {
 	uint64_t bits = 0;
+	bool is_known = true;
 
 	for (uint32_t i = 0; i < c->listeners.count; i++) {
 		struct slice name = SCHEMA_AT(struct slice, c->listeners, i);
 		uintptr_t at = (uintptr_t)map_get(&r->names->listeners, name);
 
-		if (at == 0 && r->names->knows_listeners && name.len > 0)
-			diag_error(r->b->diag, schema_item_mark(&c->listeners, i),
-			    "there is no listener \"%.*s\"", build_slice_len(name), name.p);
-		else if (at != 0)
+		if (at != 0)
 			bits |= UINT64_C(1) << (at - 1);
+		else if (r->names->knows_listeners && name.len > 0)
+			miss(r->b, schema_item_mark(&c->listeners, i), "listener",
+			    r->b->view.listeners, name);
+		is_known &= at != 0;
 	}
+	if (c->listeners.count == 0)
+		r->names->served = UINT64_MAX;
+	r->names->served |= bits;
+	if (!is_known || schema_is_wrong(&c->obj, "listeners") || c->obj.has_unknown)
+		r->names->knows_served = false;
 	return (bits);
 }
 
@@ -166,6 +186,29 @@ match(struct routes *r, const struct route_conf *c, struct router_rule *rule)
 	    (c->listeners.count == 0 || rule->listeners != 0));
 }
 
+static bool
+has_encoded_slash(struct slice path)
+{
+	return (slice_find(path, SLICE("%2F")) >= 0 || slice_find(path, SLICE("%5C")) >= 0);
+}
+
+/* What no request can reach. Whether two routes are in each other's way the router says. */
+static void
+check_reached(struct routes *r, const struct route_conf *c, const struct router_rule *rule,
+    bool allows_encoded_slash)
+{
+	const char *key = rule->path.len > 0 ? "path" : "prefix";
+
+	if (!allows_encoded_slash && !schema_is_wrong(&c->obj, "allow_encoded_slash") &&
+	    has_encoded_slash(rule->path.len > 0 ? rule->path : rule->prefix))
+		diag_add(r->b->diag, DIAG_ERROR, place(c, key), NULL,
+		    "write allow_encoded_slash: true beside it",
+		    "%s holds %%2F or %%5C, which this route refuses: no request reaches it", key);
+	if (rule->methods == UINT64_C(1) << METHOD_CONNECT)
+		diag_error(r->b->diag, place(c, "methods"),
+		    "CONNECT is always answered 405: no request reaches this route");
+}
+
 /* ---- what a route does ---- */
 
 static struct upstream *
@@ -173,7 +216,6 @@ find_upstream(struct routes *r, struct slice name, struct mark mark)
 {
 	struct build *b = r->b;
 	void *u = map_get(&r->names->upstreams, name);
-	const char *near;
 
 	if (u != NULL) {
 		(void)map_put(&r->names->used, name, u);
@@ -182,10 +224,7 @@ find_upstream(struct routes *r, struct slice name, struct mark mark)
 	/* A name that was refused is empty. */
 	if (name.len == 0 || !r->names->knows_upstreams)
 		return (NULL);
-	near = build_nearest_key(b, b->view.upstreams, name);
-	diag_add(b->diag, DIAG_ERROR, mark, NULL,
-	    near == NULL ? NULL : arena_printf(b->arena, "did you mean \"%s\"?", near),
-	    "there is no upstream \"%.*s\"", build_slice_len(name), name.p);
+	miss(b, mark, "upstream", b->view.upstreams, name);
 	return (NULL);
 }
 
@@ -207,19 +246,65 @@ act_split(struct routes *r, const struct route_conf *c, struct route *route)
 	route->n_split = c->split.count;
 }
 
+/* Of "http://host..." or "https://host..." what stands between the slashes and the path. */
+static struct slice
+authority_of(struct slice url)
+{
+	struct slice rest = slice_skip(url, slice_has_prefix(url, SLICE("https://")) ? 8 : 7);
+	size_t n = 0;
+
+	while (n < rest.len && rest.p[n] != '/' && rest.p[n] != '?' && rest.p[n] != '#')
+		n++;
+	return (slice_sub(rest, 0, n));
+}
+
+/* Bytes that may stand in a URL (RFC 3986, 2.2 and 2.3) and "%". */
+static bool
+is_url_text(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.p[i] <= ' ' || s.p[i] > '~' || strchr("\"<>\\^`{|}", s.p[i]) != NULL)
+			return (false);
+	}
+	return (true);
+}
+
+static void
+check_target(struct routes *r, const struct route_conf *c, struct slice to)
+{
+	const char *why = NULL;
+	struct slice host;
+	unsigned port;
+
+	if (slice_has_prefix(to, SLICE("//")))
+		why = "\"//\" begins another host's name, not a path; write http:// or https://";
+	else if (slice_has_prefix(to, SLICE("/")))
+		why = NULL;
+	else if (!slice_has_prefix(to, SLICE("http://")) &&
+	    !slice_has_prefix(to, SLICE("https://")))
+		why = "a path or a URL with http:// or https:// is due";
+	else if (!uri_split_authority(authority_of(to), &host, &port))
+		why = "the URL has no host, or one that is none";
+	if (why == NULL && !is_url_text(to))
+		why = "bytes other than those of a URL are written %XX";
+	if (why != NULL)
+		diag_error(r->b->diag, schema_mark(&c->redirect->obj, "to"),
+		    "redirect to \"%.*s\": %s", build_slice_len(to), to.p, why);
+}
+
 static void
 act_redirect(struct routes *r, const struct route_conf *c, struct route *route)
 {
 	struct route_redirect *rd = arena_znew(r->b->arena, struct route_redirect);
 	struct slice to = c->redirect->to;
+	size_t n = 0;
 
-	if (!schema_is_wrong(&c->redirect->obj, "to") && schema_has(&c->redirect->obj, "to") &&
-	    !slice_has_prefix(to, SLICE("/")) && !slice_has_prefix(to, SLICE("http://")) &&
-	    !slice_has_prefix(to, SLICE("https://")))
-		diag_error(r->b->diag, schema_mark(&c->redirect->obj, "to"),
-		    "redirect to \"%.*s\": a path or a URL with http:// or https:// is due",
-		    build_slice_len(to), to.p);
-	rd->to = to;
+	if (!schema_is_wrong(&c->redirect->obj, "to") && schema_has(&c->redirect->obj, "to"))
+		check_target(r, c, to);
+	while (n < to.len && to.p[n] != '?' && to.p[n] != '#')
+		n++;
+	rd->to = slice_sub(to, 0, n);
+	rd->tail = slice_skip(to, n);
 	rd->status = (uint16_t)c->redirect->status;
 	rd->keep_rest = c->prefix.len > 0;
 	route->action = ROUTE_REDIRECT;
@@ -259,7 +344,12 @@ act_respond(struct routes *r, const struct route_conf *c, struct route *route)
 	for (uint32_t i = 0; i < rc->headers.count; i++) {
 		struct slice name = rc->headers.keys[i];
 		struct slice value = SCHEMA_AT(struct slice, rc->headers, i);
+		const char *why = edit_refused(name, EDIT_SET, false);
 
+		if (why != NULL)
+			diag_error(r->b->diag, schema_entry_mark(&rc->headers, i),
+			    "field \"%.*s\" cannot be sent here: %s", build_slice_len(name),
+			    name.p, why);
 		if (slice_eq_fold(name, SLICE("Content-Type")))
 			rs->content_type = value;
 		else
@@ -359,7 +449,7 @@ compile(struct routes *r, const struct route_conf *c, uint32_t index)
 {
 	struct router_rule rule = { .n_hosts = 0 };
 	struct route route = { .magic = ROUTE_MAGIC, .index = index, .conf = c };
-	bool is_sound;
+	bool is_sound, allows = false;
 
 	route.name = name_route(r, c, index);
 	route.mark = schema_obj_mark(&c->obj);
@@ -376,6 +466,7 @@ compile(struct routes *r, const struct route_conf *c, uint32_t index)
 			continue;
 		r->v[r->n] = route;
 		obey(r, c, layer, &r->v[r->n]);
+		allows |= r->v[r->n].allow_encoded_slash;
 		rule.route = &r->v[r->n++];
 		if (!is_sound)
 			continue;
@@ -384,6 +475,8 @@ compile(struct routes *r, const struct route_conf *c, uint32_t index)
 			r->rules[r->n_rules].listeners = wanted;
 		r->n_rules++;
 	}
+	if (is_sound)
+		check_reached(r, c, &rule, allows);
 }
 
 static void

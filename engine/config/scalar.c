@@ -370,8 +370,14 @@ scalar_parse_host(struct slice s, struct arena *a, struct slice *r, struct scala
 	if (name.len > 1 && name.p[name.len - 1] == '.')
 		name.len--;
 	bare = slice_has_prefix(name, SLICE("*.")) ? slice_skip(name, 2) : name;
-	if (!addr_parse_ip(name, &ip) && (!is_dns_name(bare) || ends_in_number(bare)))
+	if (addr_parse_ip(name, &ip)) {
+		/* Requests name an IPv6 address in brackets. */
+		if (name.p[0] != '[' && slice_find_byte(name, ':') >= 0)
+			name = slice_str(
+			    arena_printf(a, "[" SLICE_FMT "]", SLICE_ARG(name)));
+	} else if (!is_dns_name(bare) || ends_in_number(bare)) {
 		return (refuse_host(s, why));
+	}
 	*r = lower(a, name);
 	return (true);
 }

@@ -677,6 +677,10 @@ yaml_read(struct arena *arena, struct diag *diag, const char *name, struct slice
 	y->has_parser = yaml_parser_initialize(&y->parser) != 0;
 	if (!y->has_parser)
 		mem_failed(sizeof(y->parser));
+	/* Some editors begin a file with a byte order mark; libyaml, told the encoding,
+	 * would take it for content. */
+	if (slice_has_prefix(text, SLICE("\xef\xbb\xbf")))
+		text = y->text = slice_skip(text, 3);
 	yaml_parser_set_encoding(&y->parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(
 	    &y->parser, (const unsigned char *)(text.len > 0 ? text.p : ""), text.len);

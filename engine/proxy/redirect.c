@@ -17,18 +17,21 @@ rest_of_path(const struct exchange *ex)
 	return (slice_skip(path, ex->route->prefix.len));
 }
 
-/* `to` and the rest, joined by one slash; a rest of nothing adds nothing. */
+/*
+ * `to` and the rest, joined by one slash; a rest of nothing adds nothing. Then the query, and the
+ * fragment that `to` ends with.
+ */
 static struct slice
 location(struct exchange *ex, const struct route_redirect *r)
 {
 	struct slice rest = r->keep_rest ? rest_of_path(ex) : SLICE("");
 	struct slice to = r->to, query = ex->req.query;
-	bool has_query = ex->req.has_query && slice_find_byte(to, '?') < 0;
+	bool has_query = ex->req.has_query && !slice_has_prefix(r->tail, SLICE("?"));
 	char *p, *at;
 
 	if (rest.len > 0 && to.len > 0 && to.p[to.len - 1] == '/' && rest.p[0] == '/')
 		to.len--;
-	p = at = arena_alloc(&ex->arena, to.len + rest.len + 1 + query.len + 1);
+	p = at = arena_alloc(&ex->arena, to.len + rest.len + 1 + query.len + r->tail.len + 1);
 	if (p == NULL)
 		return (SLICE_NONE);
 	at = mempcpy(at, to.p, to.len);
@@ -39,6 +42,8 @@ location(struct exchange *ex, const struct route_redirect *r)
 		if (query.len > 0)
 			at = mempcpy(at, query.p, query.len);
 	}
+	if (r->tail.len > 0)
+		at = mempcpy(at, r->tail.p, r->tail.len);
 	return (slice_of(p, (size_t)(at - p)));
 }
 

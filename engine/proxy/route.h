@@ -29,8 +29,9 @@ struct route_target {		/* of a split: weights of any sum */
 };
 
 struct route_redirect {
-	/* a path, or an absolute URL; no query of its own is added to */
-	struct slice	 to;
+	struct slice	 to;		/* a path, or an absolute URL */
+	/* its own query, which the request's gives way to, and fragment */
+	struct slice	 tail;
 	uint16_t	 status;	/* 301, 302, 303, 307, 308 */
 	/* the route has a prefix: `to` takes its place, the rest is kept */
 	bool		 keep_rest;

@@ -30,6 +30,9 @@ routes:
   - { name: split, prefix: /split, split: { a: 3, b: 1 } }
   - { name: moved, prefix: /old, redirect: { to: /new, status: 308 } }
   - { name: abroad, prefix: /abroad, redirect: { to: "https://x.example.org/y", status: 302 } }
+  - { name: own-query, prefix: /own-query, redirect: { to: "/new?a=1#f" } }
+  - { name: fragment, prefix: /fragment, redirect: { to: "/new/#f" } }
+  - { name: literal, hosts: ["FD00::1"], prefix: /h, respond: { body: literal } }
   - { name: busy, prefix: /busy, respond: { status: 503, headers: { Retry-After: "60" }, body: "back soon" } }
   - { name: strip, prefix: /strip, strip_prefix: true, upstream: a }
   - { name: fixed, prefix: /fixed, rewrite: { path: /one }, upstream: a }
@@ -54,7 +57,7 @@ def shop(start, origins):
     ("api.example.com.", b"exact"), ("www.example.com", b"wild"), ("a.b.example.com", b"wild"),
     ("x.shop.example.com", b"wild-long"), ("shop.example.com", b"wild"),
     ("example.com", b"none"), ("notexample.com", b"none"), ("127.0.0.1", b"none"),
-    ("[::1]:80", b"none")])
+    ("[::1]:80", b"none"), ("[fd00::1]:80", b"literal"), ("[FD00::1]", b"literal")])
 def test_hosts(shop, host, body):
     assert shop.get("/h", host=host).body == body
 
@@ -108,7 +111,9 @@ def test_split(shop):
 
 @pytest.mark.parametrize("target,status,location", [
     ("/old", 308, b"/new"), ("/old/x/y", 308, b"/new/x/y"), ("/old?q=1", 308, b"/new?q=1"),
-    ("/old/x?q", 308, b"/new/x?q"), ("/abroad/z", 302, b"https://x.example.org/y/z")])
+    ("/old/x?q", 308, b"/new/x?q"), ("/abroad/z", 302, b"https://x.example.org/y/z"),
+    ("/own-query/x?q=1", 308, b"/new/x?a=1#f"), ("/fragment/x?q=1", 308, b"/new/x?q=1#f"),
+    ("/fragment", 308, b"/new/#f")])
 def test_redirect(shop, target, status, location):
     m = shop.get(target)
     assert (m.status, m.get("location")) == (status, location)

@@ -146,6 +146,9 @@ test_host(void **state)
 	assert_true(slice_eq(r, SLICE("*.example.com")));
 	assert_true(scalar_parse_host(SLICE("10.0.0.1"), a, &r, &why));
 	assert_true(scalar_parse_host(SLICE("[::1]"), a, &r, &why));
+	assert_true(slice_eq(r, SLICE("[::1]")));
+	assert_true(scalar_parse_host(SLICE("FD00::A"), a, &r, &why));
+	assert_true(slice_eq(r, SLICE("[fd00::a]")));
 	assert_false(scalar_parse_host(SLICE("*.*.com"), a, &r, &why));
 	assert_false(scalar_parse_host(SLICE("*."), a, &r, &why));
 	assert_false(scalar_parse_host(SLICE("."), a, &r, &why));

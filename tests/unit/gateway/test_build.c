@@ -294,6 +294,45 @@ test_nothing_follows(void **state)
 #undef BEGIN
 }
 
+/* What can be read and means nothing: no request reaches it, or no client could follow it. */
+static void
+test_without_meaning(void **state)
+{
+#define BEGIN "version: 1\nupstreams: { u: { servers: [127.0.0.1:3] } }\n"
+#define WEB   "listeners: { web: { listen: 127.0.0.1:1 } }\n"
+#define TWO   "listeners: { web: { listen: 127.0.0.1:1 }, b: { listen: 127.0.0.1:2 } }\n"
+#define SPARE "routes:\n  - { prefix: /spare, upstream: u }\n"
+	static const char *const targets[] = { "//other", "https://", "http://a b/",
+		"https://{host}/", "/a b", "/a\\r\\nX: y", "/\\xe4", "ftp://a/", "/a|b" };
+	struct snapshot *s;
+	char text[512];
+
+	(void)state;
+	alone(BEGIN WEB "routes: [ { path: /a%2fb, upstream: u } ]\n", 4, "path holds %2F");
+	alone(BEGIN WEB "routes: [ { prefix: '/a\\b', upstream: u } ]\n", 4, "prefix holds %2F");
+	alone(BEGIN WEB "routes: [ { methods: [CONNECT], upstream: u } ]\n", 4, "CONNECT");
+	alone(BEGIN TWO "routes: [ { upstream: u, listeners: [b] } ]\n", 3,
+	    "listener \"web\" serves no route");
+	alone(BEGIN TWO "routes: [ { upstream: u, listeners: [bb] } ]\n", 4, "no listener \"bb\"");
+	alone(BEGIN TWO "routes: [ { upstream: u, listners: [b] } ]\n", 4, "unknown key");
+	alone(BEGIN WEB SPARE "  - respond: { headers: { content-length: '1' } }\n", 6,
+	    "cannot be sent here");
+	for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+		(void)snprintf(text, sizeof text, "%s  - redirect: { to: \"%s\" }\n",
+		    BEGIN WEB SPARE, targets[i]);
+		alone(text, 6, "redirect to");
+	}
+	s = build_fine(BEGIN
+	    "listeners: { web: { listen: 127.0.0.1:1, allow_encoded_slash: true } }\n"
+	    "routes: [ { path: /a%2fb, upstream: u }, { methods: [CONNECT, GET], upstream: u } ]\n",
+	    NULL);
+	snapshot_discard(&s);
+#undef BEGIN
+#undef WEB
+#undef TWO
+#undef SPARE
+}
+
 /* Each allocation fails in turn: the build says so, and what it had made is gone (the sanitizer
    looks). The last round is the first without a failure. */
 static void
@@ -355,6 +394,7 @@ main(void)
 		cmocka_unit_test(test_unused_and_ties),
 		cmocka_unit_test(test_mistakes_of_all_kinds),
 		cmocka_unit_test(test_nothing_follows),
+		cmocka_unit_test(test_without_meaning),
 		cmocka_unit_test(test_every_allocation_fails),
 	};
 
