@@ -51,7 +51,8 @@ names_host_take(struct names_host *h, const struct addr *addrs, unsigned n)
 	v = mem_try_calloc(n, sizeof *v);
 	if (v == NULL)
 		return (false);
-	memcpy(v, addrs, n * sizeof *v);
+	if (n > 0)
+		memcpy(v, addrs, n * sizeof *v);
 	xfree(h->addrs);
 	h->addrs = v;
 	h->n = n;

@@ -120,10 +120,11 @@ static struct up_peer *
 peer_new(struct up_local *local, const struct server *s)
 {
 	struct up_peer *peer = mem_try_calloc(1, sizeof *peer + s->name.len + s->address.len);
-	char *at = (char *)(peer + 1);
+	char *at;
 
 	if (peer == NULL)
 		return (NULL);
+	at = (char *)(peer + 1);
 	peer->magic = UP_PEER_MAGIC;
 	peer->local = local;
 	peer->server = *s;
