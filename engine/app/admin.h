@@ -19,6 +19,7 @@
 
 struct admin;
 struct arena;
+struct reload_wait;
 struct snapshot;
 struct stats;
 struct worker;
@@ -48,7 +49,8 @@ struct admin_status {
 /* What the process does when it is asked to. Called on the main thread, from within a request. */
 struct admin_hooks {
 	void	(*status)(void *arg, struct admin_status *);
-	bool	(*reload)(void *arg);	/* false: refused, the log says why */
+	/* As app_reload: tells when it is over, perhaps before this returns. */
+	void	(*reload)(void *arg, struct reload_wait *);
 	void	(*drain)(void *arg);
 	void	*arg;
 };

@@ -24,6 +24,7 @@ enum {
 	LINGER_MS = 2000
 };
 
+static void on_reloaded(struct reload_wait *, bool ok);
 static const struct conn_events conn_events;
 static const struct codec_events codec_events;
 
@@ -56,6 +57,7 @@ static void
 shut_down(struct admin_conn *ac)
 {
 	timer_clear(&ac->timer);
+	list_del(&ac->wait.link);
 	deferred_cancel(&ac->done);
 	ac->h1.c.ops->fini(&ac->h1.c);
 	conn_close(&ac->conn, CLOSE_CLEAN);
@@ -204,6 +206,7 @@ static void
 answer(struct admin_conn *ac, bool ok)
 {
 	ac->answered = true;
+	list_del(&ac->wait.link);
 	if (!ok || ac->reply.body.failed || ac->reply.body.len > UINT32_MAX || !send_reply(ac)) {
 		close_conn(ac);
 		return;
@@ -282,10 +285,25 @@ static void
 on_message_end(struct codec_stream *s)
 {
 	struct admin_conn *ac = of_stream(s);
+	bool ok;
 
-	if (!ac->answered)
-		answer(ac, admin_answer(ac->admin, ac->is_unix || ac->admin->write, &ac->req,
-		    &ac->reply));
+	if (ac->answered)
+		return;
+	ok = admin_answer(ac->admin, ac->is_unix || ac->admin->write, &ac->req, &ac->wait,
+	    &ac->reply);
+	if (!ac->reply.is_later)
+		answer(ac, ok);
+	else if (!ac->answered)
+		arm(ac, ADMIN_IDLE_MS);
+}
+
+static void
+on_reloaded(struct reload_wait *wait, bool ok)
+{
+	struct admin_conn *ac = container_of(wait, struct admin_conn, wait);
+
+	CHECK_OBJ(ac, ADMIN_CONN_MAGIC);
+	answer(ac, admin_say_reloaded(ac->admin, ok, &ac->reply));
 }
 
 static void
@@ -325,11 +343,13 @@ static void
 on_end(struct conn *c, enum conn_end why)
 {
 	struct admin_conn *ac;
+	bool has_answer;
 
 	CAST_OBJ(ac, c->owner, ADMIN_CONN_MAGIC);
 	ac->closing = true;
-	/* An answer that is on its way still goes out to a client that only shut its side. */
-	if (!ac->answered || why == CONN_END_RESET || why == CONN_END_NO_MEMORY)
+	has_answer = ac->answered || list_is_linked(&ac->wait.link);
+	/* One that is on its way still goes out to a client that only shut its side. */
+	if (!has_answer || why == CONN_END_RESET || why == CONN_END_NO_MEMORY)
 		close_conn(ac);
 }
 
@@ -370,6 +390,8 @@ admin_conn_accept(void *arg, int fd, const struct addr *peer)
 	timer_init(&ac->timer, on_timer, ac);
 	deferred_init(&ac->done, on_done, ac);
 	deferred_init(&ac->gone, on_gone, ac);
+	list_init(&ac->wait.link);
+	ac->wait.done = on_reloaded;
 	pipe_init(&ac->pipe, PIPE_LOW, PIPE_HIGH);
 	h1_init(&ac->h1, CODEC_SERVER, &codec_events, ac, &limits, &a->worker->pages);
 	conn_init(&ac->conn, a->worker->loop, &a->worker->pages, &ac->h1.c, &conn_events, ac);

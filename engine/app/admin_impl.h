@@ -4,6 +4,7 @@
 
 /* Private to admin*.c. */
 #include "engine/app/admin.h"
+#include "engine/app/reload.h"
 #include "engine/base/addr.h"
 #include "engine/base/list.h"
 #include "engine/h1/h1.h"
@@ -58,6 +59,7 @@ struct admin_reply {
 	unsigned		 status;
 	struct slice		 type;		/* Content-Type; empty: text/plain */
 	struct slice		 allow;		/* with 405 */
+	bool			 is_later;	/* the wait that was given brings it */
 	struct prom_text	 body;
 };
 
@@ -81,6 +83,7 @@ struct admin_conn {
 	struct page		*head;
 	uint64_t		 body_bytes;
 	struct admin_reply	 reply;
+	struct reload_wait	 wait;		/* linked: a reload goes on for the request */
 	struct pipe		 pipe;
 	struct conn		 conn;
 	struct h1		 h1;
@@ -91,8 +94,12 @@ void	admin_conn_accept(void *door, int fd, const struct addr *peer);
 /* Closes and frees; nothing of it may be on the stack. */
 void	admin_conn_free(struct admin_conn *);
 
-/* admin_pages.c: what the request asks for. False: no memory. */
-bool	admin_answer(struct admin *, bool may_write, const struct msg_req *, struct admin_reply *);
+/* admin_pages.c: what the request asks for; is_later: `wait` may be done already. False: no
+   memory. */
+bool	admin_answer(struct admin *, bool may_write, const struct msg_req *,
+	    struct reload_wait *wait, struct admin_reply *);
+/* The reload that was asked for is over. */
+bool	admin_say_reloaded(struct admin *, bool ok, struct admin_reply *);
 /* A problem of the request itself. */
 bool	admin_problem(struct admin_reply *, unsigned status, struct slice what);
 

@@ -20,6 +20,7 @@
 struct page_ctx {
 	struct admin		*admin;
 	const struct msg_req	*req;
+	struct reload_wait	*wait;
 	struct admin_status	 status;
 };
 
@@ -214,19 +215,24 @@ status(struct page_ctx *c, struct admin_reply *r)
 
 /* ---- POST ---- */
 
+bool
+admin_say_reloaded(struct admin *a, bool ok, struct admin_reply *r)
+{
+	struct admin_status now;
+
+	a->hooks.status(a->hooks.arg, &now);
+	if (now.draining)
+		return (admin_problem(r, 409, SLICE("the process is draining")));
+	return (say_json(r, ok ? 200 : 422, json_pack("{s:b, s:I}", "ok", ok, "generation",
+	    (json_int_t)(now.current == NULL ? 0 : now.current->generation))));
+}
+
 static bool
 reload(struct page_ctx *c, struct admin_reply *r)
 {
-	const struct admin_hooks *h = &c->admin->hooks;
-	struct admin_status after;
-	bool ok;
-
-	if (c->status.draining)
-		return (admin_problem(r, 409, SLICE("the process is draining")));
-	ok = h->reload(h->arg);
-	h->status(h->arg, &after);
-	return (say_json(r, ok ? 200 : 422, json_pack("{s:b, s:I}", "ok", ok, "generation",
-	    (json_int_t)(after.current == NULL ? 0 : after.current->generation))));
+	r->is_later = true;
+	c->admin->hooks.reload(c->admin->hooks.arg, c->wait);
+	return (true);
 }
 
 static bool
@@ -277,9 +283,10 @@ refuse_method(struct admin_reply *r, bool changes)
 }
 
 bool
-admin_answer(struct admin *a, bool may_write, const struct msg_req *req, struct admin_reply *r)
+admin_answer(struct admin *a, bool may_write, const struct msg_req *req, struct reload_wait *wait,
+    struct admin_reply *r)
 {
-	struct page_ctx c = { .admin = a, .req = req };
+	struct page_ctx c = { .admin = a, .req = req, .wait = wait };
 	bool reads = req->method == METHOD_GET || req->method == METHOD_HEAD;
 
 	a->hooks.status(a->hooks.arg, &c.status);

@@ -74,6 +74,7 @@ app_drain(struct app *app)
 	if (app->draining)
 		return;
 	app->draining = true;
+	app_reload_cancel(app);
 	timer_set(app->main.loop, &app->drain_end, loop_now_ms(app->main.loop) + DRAIN_MS);
 	for (unsigned i = 0; i < app->n_workers; i++)
 		mailbox_post(app->workers[i].worker.loop, &app->workers[i].drain);

@@ -8,6 +8,7 @@
 
 #include "engine/app/app.h"
 #include "engine/app/build.h"
+#include "engine/app/reload.h"
 #include "engine/app/sockets.h"
 #include "engine/loop/mailbox.h"
 #include "engine/loop/timer.h"
@@ -58,6 +59,7 @@ struct app {
 	struct upstream_names		*names;		/* from when workers run */
 	struct snapshot			*current;	/* one reference */
 	uint64_t			 generation;
+	struct reload			 reload;
 	bool				 draining;
 	/* SIGHUP came before the first generation was in force */
 	bool				 reload_due;
@@ -82,20 +84,14 @@ int	app_version(struct app *);
 /* start.c: serves until a signal ends it. */
 int	start_run(struct app *);
 
-/* app_reload.c: builds and publishes another generation. False: nothing has changed. */
-bool	app_reload(struct app *);
-
-/* Everything beside the snapshot that a generation needs and that can fail: sockets, the access
-   log, the admin listener. False: b->diag says what, and nothing is held. Then commit, when it is
-   published, or abort. */
+/* app_parts.c. What a generation needs beside the snapshot and its names, and what can fail:
+   sockets, the access log, the admin listener. False: b->diag says what, or b->no_memory, and
+   nothing is held. Then commit, when it is published, or abort. */
 bool	app_prepare(struct app *, struct build *);
 void	app_abort(struct app *);
 void	app_commit(struct app *, const struct gate *);
-/* Metrics of the configuration: a generation was loaded, or one was refused. */
+/* app_reload.c. Metrics of the configuration: a generation was loaded, or one was refused. */
 void	app_tell_config(struct app *, bool ok);
-
-/* SIGUSR1: log files that were moved away are opened anew. */
-void	app_reopen_logs(struct app *);
 
 /* app_drain.c: stop accepting, finish, end the loop; at the latest after the time allowed. */
 void	app_drain(struct app *);

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include <stdio.h>
-
-#include "engine/app/admin.h"
 #include "engine/app/app_impl.h"
 #include "engine/base/check.h"
 #include "engine/base/log.h"
-#include "engine/proxy/access_log.h"
-#include "engine/proxy/proxy_limits.h"
+#include "engine/proxy/gate.h"
 #include "engine/stats/stats.h"
 
 /* Each mistake is a line of its own; the number of lines is bounded by DIAG_MAX. */
@@ -41,50 +37,6 @@ warn_of_workers(struct app *app, const struct build *b)
 		    (unsigned long long)n, app->n_workers);
 }
 
-bool
-app_prepare(struct app *app, struct build *b)
-{
-	const struct access_log_plan *log = b->gate->log;
-	struct err *err;
-
-	if (!sockets_prepare(app->sockets, b->gate, b->snap->arena, b->diag))
-		return (false);
-	err = log == NULL ? NULL : access_log_prepare(b->snap->arena, log);
-	if (err != NULL) {
-		diag_error(b->diag, log->mark, "%s", err->what);
-	} else if (b->view.admin != NULL) {
-		err = admin_prepare(app->admin, b->snap->arena, b->view.admin);
-		if (err != NULL)
-			diag_error(b->diag, err->mark, "admin: %s", err->what);
-	}
-	if (err != NULL)
-		app_abort(app);
-	return (err == NULL);
-}
-
-void
-app_abort(struct app *app)
-{
-	sockets_abort(app->sockets);
-	if (app->names != NULL)
-		upstream_names_abort(app->names);
-	access_log_abort();
-	admin_abort(app->admin);
-}
-
-void
-app_commit(struct app *app, const struct gate *gate)
-{
-	sockets_commit(app->sockets);
-	if (app->names != NULL)
-		upstream_names_commit(app->names);
-	access_log_commit();
-	admin_commit(app->admin);
-	if (gate->log != NULL)
-		log_set_level((enum log_level)gate->log->level);
-	proxy_limits_set(gate->max_connections);
-}
-
 static bool
 publish(struct app *app, struct build *b)
 {
@@ -92,16 +44,14 @@ publish(struct app *app, struct build *b)
 
 	if (!app_prepare(app, b))
 		return (false);
-	s = NULL;
-	if (upstream_names_prepare(app->names, b->gate->upstreams, b->gate->n_upstreams, NULL,
-	    NULL))
-		s = build_take(b);
+	s = build_take(b);
 	if (s == NULL || !proxy_publish(s, app->workers_v, app->n_workers, &app->main)) {
 		app_abort(app);
 		snapshot_discard(&s);
 		b->no_memory = true;
 		return (false);
 	}
+	upstream_names_commit(app->names);
 	app_commit(app, b->gate);
 	app->current = s;
 	app->generation = s->generation;
@@ -121,35 +71,126 @@ app_tell_config(struct app *app, bool ok)
 		    (int64_t)loop_wall_us(app->main.loop));
 }
 
-bool
-app_reload(struct app *app)
-{
-	struct build b;
-	bool ok;
+/* ---- from the question to the end ---- */
 
-	CHECK_OBJ(app, APP_MAGIC);
-	ok = build_run(&b, app->prog, &app->load, app->current, app->generation + 1) &&
-	    publish(app, &b);
-	if (b.no_memory)
+static void begin(struct app *);
+
+static void
+tell(struct list *told, bool ok)
+{
+	while (!list_is_empty(told)) {
+		struct reload_wait *w = list_first_entry(told, struct reload_wait, link);
+
+		list_del(&w->link);
+		w->done(w, ok);
+	}
+}
+
+static void
+log_end(struct app *app, bool ok)
+{
+	struct build *b = &app->reload.build;
+
+	if (b->no_memory)
 		log_error("out of memory: the configuration stays as it was");
-	else if (b.diag != NULL)
-		log_mistakes(b.diag);
+	else if (b->diag != NULL)
+		log_mistakes(b->diag);
 	if (ok) {
-		warn_of_workers(app, &b);
+		warn_of_workers(app, b);
 		log_info("configuration %llu is in force", (unsigned long long)app->generation);
 	} else {
 		log_error("reload failed: configuration %llu stays in force",
 		    (unsigned long long)app->generation);
 	}
+}
+
+static void
+finish(struct app *app, bool ok)
+{
+	struct reload *r = &app->reload;
+
+	r->waits_for_names = false;
+	if (!ok)
+		upstream_names_abort(app->names);
+	log_end(app, ok);
 	app_tell_config(app, ok);
-	build_fini(&b);
-	return (ok);
+	tell(&r->told, ok);
+	build_fini(&r->build);
+	r->is_running = false;
+	if (!r->is_due)
+		return;
+	r->is_due = false;
+	list_splice(&r->told, &r->told_next);
+	begin(app);
+}
+
+static void
+on_names_ready(void *arg)
+{
+	struct app *app;
+
+	CAST_OBJ(app, arg, APP_MAGIC);
+	finish(app, publish(app, &app->reload.build));
+}
+
+static void
+begin(struct app *app)
+{
+	struct reload *r = &app->reload;
+	struct build *b = &r->build;
+
+	r->is_running = true;
+	if (!build_run(b, app->prog, &app->load, app->current, app->generation + 1)) {
+		finish(app, false);
+		return;
+	}
+	r->waits_for_names = upstream_names_prepare(app->names, b->gate->upstreams,
+	    b->gate->n_upstreams, on_names_ready, app);
+	if (!r->waits_for_names) {
+		b->no_memory = true;
+		finish(app, false);
+	}
 }
 
 void
-app_reopen_logs(struct app *app)
+app_reload_init(struct app *app)
 {
-	/* The error log is standard error, which never moves. */
-	(void)app;
-	access_log_reopen();
+	list_init(&app->reload.told);
+	list_init(&app->reload.told_next);
+}
+
+void
+app_reload(struct app *app, struct reload_wait *wait)
+{
+	struct reload *r = &app->reload;
+
+	CHECK_OBJ(app, APP_MAGIC);
+	if (app->draining) {
+		if (wait != NULL)
+			wait->done(wait, false);
+		return;
+	}
+	if (wait != NULL)
+		list_add_tail(r->is_running ? &r->told_next : &r->told, &wait->link);
+	if (r->is_running)
+		r->is_due = true;
+	else
+		begin(app);
+}
+
+void
+app_reload_cancel(struct app *app)
+{
+	struct reload *r = &app->reload;
+
+	if (r->waits_for_names) {
+		upstream_names_abort(app->names);
+		build_fini(&r->build);
+		r->waits_for_names = r->is_running = false;
+		log_warn("the reload that waits for names is given up: configuration %llu stays "
+		    "in force", (unsigned long long)app->generation);
+		tell(&r->told, false);
+	}
+	r->is_due = false;
+	tell(&r->told_next, false);
 }

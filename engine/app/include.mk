@@ -10,11 +10,13 @@ libengine_app_a_SOURCES = \
 	engine/app/app_drain.c \
 	engine/app/app_impl.h \
 	engine/app/app_options.c \
+	engine/app/app_parts.c \
 	engine/app/app_reload.c \
 	engine/app/build.c engine/app/build.h \
 	engine/app/build_impl.h \
 	engine/app/build_parts.c \
 	engine/app/build_routes.c \
+	engine/app/reload.h \
 	engine/app/sockets.c engine/app/sockets.h \
 	engine/app/start.c
 libengine_app_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)

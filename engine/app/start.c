@@ -127,11 +127,12 @@ on_signal(void *arg, int signo)
 		   force yet. */
 		if (app->current == NULL)
 			app->reload_due = true;
-		else if (!app->draining)
-			(void)app_reload(app);
+		else
+			app_reload(app, NULL);
 		return;
 	case SIGUSR1:
-		app_reopen_logs(app);
+		/* The error log is standard error, which never moves. */
+		access_log_reopen();
 		return;
 	case SIGTERM:
 	case SIGQUIT:
@@ -183,13 +184,13 @@ tell_status(void *arg, struct admin_status *r)
 		.n_workers = app->n_workers };
 }
 
-static bool
-ask_reload(void *arg)
+static void
+ask_reload(void *arg, struct reload_wait *wait)
 {
 	struct app *app;
 
 	CAST_OBJ(app, arg, APP_MAGIC);
-	return (app_reload(app));
+	app_reload(app, wait);
 }
 
 static void
@@ -232,11 +233,13 @@ publish_first(struct app *app, struct build *b)
 	    gate->n_upstreams, NULL, NULL))
 		return (cannot_start(app, err_memory()));
 	/* Signals are heard meanwhile; one that ends the process does so before it has served. */
-	upstream_names_wait(app->names);
+	if (!upstream_names_wait(app->names) || app->draining)
+		return (APP_OK);
 	app->current = build_take(b);
 	if (app->current == NULL || !proxy_publish(app->current, app->workers_v,
 	    app->n_workers, &app->main))
 		return (cannot_start(app, err_memory()));
+	upstream_names_commit(app->names);
 	app_commit(app, gate);
 	app->generation = 1;
 	app_tell_config(app, true);
@@ -284,6 +287,7 @@ start_run(struct app *app)
 		worker_fini(&app->main);
 		return (cannot_start(app, err));
 	}
+	app_reload_init(app);
 	app->stats = stats_new();
 	app->main.stats = stats_shard_new(app->stats);
 	access_log_init(stats_shard_new(app->stats));
@@ -292,10 +296,11 @@ start_run(struct app *app)
 	rc = start_all(app, &b);
 	build_fini(&b);
 	if (rc == APP_OK) {
-		if (app->reload_due && !app->draining)
-			(void)app_reload(app);
+		if (app->reload_due && app->current != NULL)
+			app_reload(app, NULL);
 		loop_run(app->main.loop);
 		timer_clear(&app->drain_end);
+		app_reload_cancel(app);
 	}
 	stop_workers(app);
 	admin_free(&app->admin);

@@ -287,6 +287,12 @@ loop_stop(struct loop *l)
 	loop_impl(l)->stopping = true;
 }
 
+bool
+loop_is_stopping(struct loop *l)
+{
+	return (loop_impl(l)->stopping);
+}
+
 void
 deferred_init(struct deferred *d, deferred_fn *fn, void *arg)
 {

@@ -80,6 +80,9 @@ void	loop_run(struct loop *l);
 /* Ends loop_run() after the turn in progress. */
 void	loop_stop(struct loop *l);
 
+/* loop_stop() was called, and no loop_run() has ended since. */
+bool	loop_is_stopping(struct loop *l);
+
 /* One turn; waits for readiness only when may_block and nothing is due. */
 void	loop_turn(struct loop *l, bool may_block);
 

@@ -422,12 +422,42 @@ on_ready(void *arg)
 	be_ready(n);
 }
 
-void
+/* Once for each of them, also when several servers have the name. */
+static void
+tell_unanswered(struct upstream_names *n)
+{
+	struct names_watch *w;
+
+	LIST_FOREACH(w, &n->watches, struct names_watch, link) {
+		for (unsigned i = 0; w->is_next && i < w->n_uses; i++) {
+			struct names_host *h = w->uses[i].host;
+
+			if (h->answered || h->told_late)
+				continue;
+			h->told_late = true;
+			log_warn("no answer for the name " SLICE_FMT " in %d s: going on without",
+			    SLICE_ARG(h->name), NAMES_READY_MS / 1000);
+		}
+	}
+}
+
+static void
+on_late(void *arg)
+{
+	struct upstream_names *n;
+
+	CAST_OBJ(n, arg, UPSTREAM_NAMES_MAGIC);
+	tell_unanswered(n);
+	be_ready(n);
+}
+
+bool
 upstream_names_wait(struct upstream_names *n)
 {
 	CHECK_OBJ(n, UPSTREAM_NAMES_MAGIC);
-	while (n->is_waiting)
+	while (n->is_waiting && !loop_is_stopping(n->main->loop))
 		loop_turn(n->main->loop, true);
+	return (!n->is_waiting);
 }
 
 /* `keep_next`: the prepared ones stay and the others go; else the other way round. */
@@ -485,7 +515,7 @@ upstream_names_new(struct worker *main, struct worker *const *workers, unsigned 
 	list_init(&n->watches);
 	list_init(&n->mails);
 	deferred_init(&n->ready_soon, on_ready, n);
-	timer_init(&n->ready_late, on_ready, n);
+	timer_init(&n->ready_late, on_late, n);
 	return (n);
 }
 

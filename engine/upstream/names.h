@@ -9,15 +9,15 @@
  *
  * Main thread only, all of it. The order of a start or reload:
  *
- *	upstream_names_prepare(names, upstreams of the new generation, ...);
- *	(start only) upstream_names_wait(names);
+ *	upstream_names_prepare(names, upstreams of the new generation, ready, ...);
+ *	(a start, before loop_run) upstream_names_wait(names);
+ *	(a reload) `ready` is called
  *	snapshot_publish(...), and in the same callback
  *	upstream_names_commit(names);		or upstream_names_abort(names)
  *
  * Names that are watched already are known at once, so that a reload that only changes a weight
- * has no moment without servers. New names may still be under way at the commit: their requests
- * get upstream_unresolved until the answer is there. A program that wants to wait publishes from
- * `ready`.
+ * has no moment without servers. A new name whose first answer takes too long is warned of, and
+ * may still be under way at the commit: requests get upstream_unresolved until it is there.
  */
 #include <stdbool.h>
 
@@ -42,8 +42,9 @@ void		 upstream_names_free(struct upstream_names **);
  */
 bool		 upstream_names_prepare(struct upstream_names *, struct upstream *const *v,
 		    unsigned n, upstream_names_ready_fn *ready, void *arg);
-/* Turns the main loop until it is ready: for a start, before loop_run. */
-void		 upstream_names_wait(struct upstream_names *);
+/* Turns the main loop until it is ready: for a start, before loop_run. False: the loop was told to
+   stop. */
+bool		 upstream_names_wait(struct upstream_names *);
 /* The prepared upstreams are in force: those of before are watched no more. */
 void		 upstream_names_commit(struct upstream_names *);
 /* The prepared upstreams will not be: those of before stay watched. Harmless without any. */

@@ -18,6 +18,7 @@ struct names_host {
 	unsigned		 n;		/* addresses, ports not set */
 	struct addr		*addrs;
 	bool			 answered;	/* well or badly */
+	bool			 told_late;	/* it was warned of that no answer came */
 	unsigned		 failures;	/* since the last good answer */
 	struct upstream_names	*names;
 	struct list		 uses;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/app/build.h"
+#include "engine/app/app_impl.h"
 #include "engine/base/check.h"
 #include "engine/mem/alloc.h"
 #include "engine/net/listener.h"
@@ -37,11 +38,16 @@ static const struct app_program program = {
 };
 
 static struct {
-	struct worker	 main;
+	struct app	 app;		/* its main worker, names, current generation, reload */
 	struct worker	 worker;
+	struct worker	*workers[1];
 	struct stats	*stats;
-	struct snapshot	*current;
-	uint64_t	 generation;
+	struct gate	*prepared;
+	/* how the last reload ended */
+	struct reload_wait wait;
+	bool		 failed;
+	const char	*path;
+	char		 file[32];	/* of what was given as text */
 	/* addresses that the worker listens on, or will when the gate is published */
 	struct addr	 bound[SOCKETS_MAX];
 	unsigned	 n_bound;
@@ -168,12 +174,13 @@ keep_sockets(const struct gate *gate)
 
 /* ---- generations ---- */
 
-static const char *
+static void
 say_mistakes(struct build *b)
 {
-	if (b->no_memory)
-		return ("out of memory");
-	gw.why[0] = '\0';
+	if (b->no_memory || b->diag == NULL) {
+		(void)snprintf(gw.why, sizeof gw.why, "out of memory");
+		return;
+	}
 	for (size_t i = 0; i < diag_count(b->diag); i++) {
 		const struct diag_item *it = diag_at(b->diag, i);
 		size_t n = strlen(gw.why);
@@ -181,71 +188,83 @@ say_mistakes(struct build *b)
 		(void)snprintf(gw.why + n, sizeof gw.why - n, "%u:%u: %s; ", it->mark.line,
 		    it->mark.col, it->message);
 	}
-	return (gw.why);
 }
 
-static bool
-publish(struct build *b)
+/* In place of app_parts.c: there is no log to open and no admin listener. */
+bool
+app_prepare(struct app *app, struct build *b)
 {
-	struct worker *workers[] = { &gw.worker };
-	struct snapshot *s, *before = gw.current;
-	struct gate *gate = b->gate;
+	must(app == &gw.app);
+	b->no_memory = !bind_sockets(b->gate, b->snap->arena);
+	gw.prepared = b->no_memory ? NULL : b->gate;
+	return (!b->no_memory);
+}
 
-	if (!bind_sockets(gate, b->snap->arena)) {
-		b->no_memory = true;
-		return (false);
-	}
-	s = build_take(b);
-	if (s == NULL || !proxy_publish(s, workers, 1, &gw.main)) {
-		unbind_sockets(gate);
-		snapshot_discard(&s);
-		b->no_memory = true;
-		return (false);
-	}
+void
+app_abort(struct app *app)
+{
+	(void)app;
+	unbind_sockets(gw.prepared);
+}
+
+void
+app_commit(struct app *app, const struct gate *gate)
+{
+	(void)app;
 	keep_sockets(gate);
 	proxy_limits_set(gate->max_connections);
-	gw.current = s;
-	gw.generation = s->generation;
-	snapshot_discard(&before);
-	return (true);
 }
 
+static void
+on_reloaded(struct reload_wait *wait, bool ok)
+{
+	(void)wait;
+	gw.failed = !ok;
+	gw.why[0] = '\0';
+	if (!ok)
+		say_mistakes(&gw.app.reload.build);
+}
+
+/* NULL, also when it waits for names. */
 static const char *
 load(const char *path)
 {
-	const char *const paths[] = { path };
-	struct load_options opt = { .paths = paths, .n_paths = 1 };
-	const char *why = NULL;
-	struct build b;
-
-	if (!build_run(&b, &program, &opt, gw.current, gw.generation + 1) || !publish(&b))
-		why = say_mistakes(&b);
-	build_fini(&b);
-	return (why);
+	gw.path = path;
+	gw.app.load = (struct load_options){ .paths = &gw.path, .n_paths = 1 };
+	gw.failed = false;
+	list_del(&gw.wait.link);
+	app_reload(&gw.app, &gw.wait);
+	sim_run_until_idle();
+	return (gw.failed ? gw.why : NULL);
 }
 
 static const char *
 load_text(const char *yaml)
 {
-	char path[] = "/tmp/weir-gw-XXXXXX.yaml";
-	int fd = mkstemps(path, sizeof ".yaml" - 1);
-	const char *why;
+	int fd = open(gw.file, O_WRONLY | O_TRUNC | O_CLOEXEC);
 
 	must(fd >= 0);
 	must(write(fd, yaml, strlen(yaml)) == (ssize_t)strlen(yaml));
 	(void)close(fd);
-	why = load(path);
-	(void)unlink(path);
-	return (why);
+	return (load(gw.file));
 }
 
 const char *
 gw_reload(const char *yaml)
 {
-	const char *why = load_text(yaml);
+	return (load_text(yaml));
+}
 
-	sim_run_until_idle();
-	return (why);
+bool
+gw_reload_waits(void)
+{
+	return (gw.app.reload.waits_for_names);
+}
+
+bool
+gw_reload_failed(void)
+{
+	return (gw.failed);
 }
 
 uint64_t
@@ -271,14 +290,18 @@ gw_listens(uint16_t port)
 static void
 end_process(void)
 {
-	mailbox_drain(gw.main.loop);
+	app_reload_cancel(&gw.app);
+	if (gw.app.main.magic != 0 && gw.app.main.loop != NULL)
+		mailbox_drain(gw.app.main.loop);
+	upstream_names_free(&gw.app.names);
 	(void)access_log_stop(0);
-	snapshot_discard(&gw.current);
+	snapshot_discard(&gw.app.current);
 	if (gw.worker.magic != 0)
 		worker_fini(&gw.worker);
-	if (gw.main.magic != 0 && gw.main.loop != NULL)
-		worker_fini(&gw.main);
+	if (gw.app.main.magic != 0 && gw.app.main.loop != NULL)
+		worker_fini(&gw.app.main);
 	stats_free(&gw.stats);
+	(void)unlink(gw.file);
 }
 
 static const char *
@@ -298,6 +321,7 @@ begin(void)
 	static bool registered;
 	struct stats_shard *shards[2];
 	const char *why;
+	int fd;
 
 	if (!registered) {
 		proxy_program = &gateway_proxy;
@@ -305,6 +329,18 @@ begin(void)
 		registered = true;
 	}
 	memset(&gw, 0, sizeof gw);
+	(void)snprintf(gw.file, sizeof gw.file, "/tmp/weir-gw-XXXXXX.yaml");
+	fd = mkstemps(gw.file, sizeof ".yaml" - 1);
+	must(fd >= 0);
+	(void)close(fd);
+	gw.app.magic = APP_MAGIC;
+	gw.app.prog = &program;
+	gw.app.workers_v = gw.workers;
+	gw.app.n_workers = 1;
+	gw.workers[0] = &gw.worker;
+	list_init(&gw.wait.link);
+	gw.wait.done = on_reloaded;
+	app_reload_init(&gw.app);
 	/* What start.c makes without a net: it would end the process, with exit code 3. */
 	gw.stats = stats_new();
 	shards[0] = stats_shard_new(gw.stats);
@@ -313,11 +349,12 @@ begin(void)
 	if (fail_at != 0)
 		mem_fail_at(fail_at);
 	fail_at = 0;
-	if (worker_init(&gw.main, WORKER_MAIN, PAGES) != NULL) {
-		stats_free(&gw.stats);
+	if (worker_init(&gw.app.main, WORKER_MAIN, PAGES) != NULL) {
+		gw.app.main.magic = 0;
+		end_process();
 		return ("out of memory");
 	}
-	gw.main.stats = shards[0];
+	gw.app.main.stats = shards[0];
 	if (worker_init(&gw.worker, 0, PAGES) != NULL) {
 		gw.worker.magic = 0;
 		end_process();
@@ -325,7 +362,8 @@ begin(void)
 	}
 	gw.worker.stats = shards[1];
 	rnd_init_seed(&gw.worker.rnd, 1);
-	why = enter();
+	gw.app.names = upstream_names_new(&gw.app.main, gw.workers, 1);
+	why = gw.app.names != NULL ? enter() : "out of memory";
 	if (why != NULL)
 		end_process();
 	return (why);
@@ -341,8 +379,6 @@ start(const char *path, const char *yaml)
 	why = path != NULL ? load(path) : load_text(yaml);
 	if (why != NULL)
 		gw_stop();
-	else
-		sim_run_until_idle();
 	return (why);
 }
 
@@ -370,6 +406,8 @@ gw_stop(void)
 void
 gw_drain(void)
 {
+	gw.app.draining = true;
+	app_reload_cancel(&gw.app);
 	proxy_drain(&gw.worker);
 }
 

@@ -40,8 +40,10 @@ void		 gw_fail_start_at(uint64_t n);
 /* Cuts what is open, frees all; sim_end() comes after. */
 void		 gw_stop(void);
 
-/* As SIGHUP does with this as the file. */
+/* As SIGHUP does with this as the file. NULL also when it waits, for names or for one that does. */
 const char	*gw_reload(const char *yaml);
+bool		 gw_reload_waits(void);
+bool		 gw_reload_failed(void);	/* the last one that was told */
 uint64_t	 gw_generation(void);		/* that the worker serves; 0: none */
 bool		 gw_listens(uint16_t port);	/* a worker accepts there */
 /* As SIGTERM does: no new connections, idle ones end. */

@@ -115,5 +115,7 @@ const char	*sim_expect_reset(struct sim_conn *c);
    names are not found. */
 void		sim_name(const char *name, const char *ips, uint32_t ttl_s);
 void		sim_name_fails(const char *name, bool timeout);
+/* No answer until one of the above is called for it. */
+void		sim_name_silent(const char *name);
 
 #endif

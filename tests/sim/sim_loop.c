@@ -582,6 +582,12 @@ loop_stop(struct loop *l)
 	sim_loop(l)->stopping = true;
 }
 
+bool
+loop_is_stopping(struct loop *l)
+{
+	return (sim_loop(l)->stopping);
+}
+
 void
 deferred_init(struct deferred *d, deferred_fn *fn, void *arg)
 {

@@ -32,9 +32,11 @@ struct sim_name_row {
 	unsigned	 n;
 	uint32_t	 ttl_s;
 	enum resolve_rc	 rc;
+	bool		 is_silent;
 };
 
 static struct list rows = LIST_INIT(rows);
+static struct list silent = LIST_INIT(silent);	/* struct resolve_call.link: no answer yet */
 
 static void
 end(void)
@@ -68,6 +70,27 @@ row_of(struct slice name, bool make)
 	return (row);
 }
 
+static void deliver(struct resolve_call *, const struct sim_name_row *);
+
+/* Those who asked while it was silent have the answer now. */
+static void
+speak(struct sim_name_row *row)
+{
+	struct resolve_call *call, *tmp;
+
+	row->is_silent = false;
+	LIST_FOREACH_SAFE(call, tmp, &silent, struct resolve_call, link) {
+		if (call->flight == row)
+			deliver(call, row);
+	}
+}
+
+void
+sim_name_silent(const char *name)
+{
+	row_of(slice_str(name), true)->is_silent = true;
+}
+
 void
 sim_name(const char *name, const char *ips, uint32_t ttl_s)
 {
@@ -83,6 +106,7 @@ sim_name(const char *name, const char *ips, uint32_t ttl_s)
 		must(addr_parse_ip(piece, &row->addrs[row->n]));
 		row->n++;
 	}
+	speak(row);
 }
 
 void
@@ -92,6 +116,7 @@ sim_name_fails(const char *name, bool timeout)
 
 	row->n = 0;
 	row->rc = timeout ? RESOLVE_TIMEOUT : RESOLVE_FAILED;
+	speak(row);
 }
 
 struct resolver *
@@ -111,9 +136,14 @@ resolver_new(struct loop *l, const struct resolver_conf *conf)
 void
 resolver_free(struct resolver **rp)
 {
+	struct resolve_call *call, *tmp;
 	struct resolver *r;
 
 	TAKE_OBJ(r, rp, RESOLVER_MAGIC);
+	LIST_FOREACH_SAFE(call, tmp, &silent, struct resolve_call, link) {
+		if (call->resolver == r)
+			resolve_cancel(call);
+	}
 	while (!list_is_empty(&r->calls))
 		resolve_cancel(list_first_entry(&r->calls, struct resolve_call, link));
 	r->magic = 0;
@@ -147,28 +177,47 @@ resolve_call_init(struct resolve_call *call)
 	deferred_init(&call->deferred, on_deliver, call);
 }
 
+/* The row may be NULL: there is no such name. Until the answer the call's n holds the port. */
+static void
+deliver(struct resolve_call *call, const struct sim_name_row *row)
+{
+	uint16_t port = (uint16_t)call->n;
+
+	call->rc = row != NULL ? row->rc : RESOLVE_NOT_FOUND;
+	call->n = 0;
+	list_del(&call->link);
+	list_add_tail(&call->resolver->calls, &call->link);
+	if (call->rc == RESOLVE_OK)
+		call->addrs = mem_try_calloc(row->n, sizeof *call->addrs);
+	if (call->rc == RESOLVE_OK && call->addrs == NULL)
+		call->rc = RESOLVE_FAILED;
+	if (call->rc == RESOLVE_OK) {
+		call->ttl_s = row->ttl_s;
+		call->n = row->n;
+		memcpy(call->addrs, row->addrs, row->n * sizeof *call->addrs);
+		for (unsigned i = 0; i < call->n; i++)
+			addr_set_port(&call->addrs[i], port);
+	}
+	loop_defer(call->resolver->loop, &call->deferred);
+}
+
 void
 resolve_start(struct resolver *r, struct resolve_call *call, struct slice name, uint16_t port,
     resolve_fn *fn)
 {
-	const struct sim_name_row *row = row_of(name, false);
+	struct sim_name_row *row = row_of(name, false);
 
 	CHECK_OBJ(call, RESOLVE_CALL_MAGIC);
 	must(call->resolver == NULL);
 	call->resolver = r;
 	call->fn = fn;
-	call->rc = row != NULL ? row->rc : RESOLVE_NOT_FOUND;
+	call->n = port;
 	call->ttl_s = 0;
-	list_add_tail(&r->calls, &call->link);
-	if (call->rc == RESOLVE_OK) {
-		call->ttl_s = row->ttl_s;
-		call->n = row->n;
-		call->addrs = xcalloc(row->n, sizeof *call->addrs);
-		memcpy(call->addrs, row->addrs, row->n * sizeof *call->addrs);
-		for (unsigned i = 0; i < call->n; i++)
-			addr_set_port(&call->addrs[i], port);
-	}
-	loop_defer(r->loop, &call->deferred);
+	call->flight = row;
+	if (row != NULL && row->is_silent)
+		list_add_tail(&silent, &call->link);
+	else
+		deliver(call, row);
 }
 
 void

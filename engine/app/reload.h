@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WEIR_APP_RELOAD_H
+#define WEIR_APP_RELOAD_H
+
+/*
+ * Another generation, from files to workers. Main thread.
+ *
+ *	IDLE --app_reload--> (build) --mistakes------------------------------> IDLE
+ *	                        |
+ *	                     NAMES: each new name has a first answer, or 5 s are over
+ *	                        |
+ *	                     (sockets, logs, admin; publish) ---> IDLE, or the next one that is due
+ *
+ * Meanwhile the process serves what it served. One at a time: who asks while names are waited for
+ * gets another reload behind this one, which reads the files as they are then.
+ */
+#include <stdbool.h>
+
+#include "engine/app/build.h"
+#include "engine/base/list.h"
+
+struct app;
+
+/* Someone who wants to know how it ended. Before that, list_del(&link) and it is told nothing. */
+struct reload_wait {
+	struct list	 link;
+	void		(*done)(struct reload_wait *, bool ok);
+};
+
+struct reload {
+	bool		 is_running;		/* `build` is alive */
+	bool		 waits_for_names;	/* and nothing of it is on the stack */
+	bool		 is_due;		/* another one follows */
+	struct list	 told;			/* struct reload_wait: of this one */
+	struct list	 told_next;		/* of the one that follows */
+	struct build	 build;
+};
+
+void	app_reload_init(struct app *);
+/* `done` is called once, perhaps before this returns. The wait may be NULL. */
+void	app_reload(struct app *, struct reload_wait *);
+/* What is not published will not be; those who wait are told so. Harmless when idle. */
+void	app_reload_cancel(struct app *);
+
+#endif
