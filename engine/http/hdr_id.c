@@ -17,8 +17,15 @@ enum {
 
 const struct hdr_info hdr_info[HDR__MAX] = {
 	[HDR_OTHER] = { SLICE_INIT(""), 0, false },
-#define HDR(NAME, text, flags)                                                                     \
+#define HDR(NAME, text, spelled, flags)                                                            \
 	[HDR_##NAME] = { SLICE_INIT(text), (uint8_t)((flags) & ~ONE), ((flags) & ONE) != 0 },
+#include "engine/http/hdr.def"
+#undef HDR
+};
+
+const char *const hdr_spelled[HDR__MAX] = {
+	[HDR_OTHER] = "",
+#define HDR(NAME, text, spelled, flags) [HDR_##NAME] = spelled,
 #include "engine/http/hdr.def"
 #undef HDR
 };

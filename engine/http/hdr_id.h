@@ -12,7 +12,7 @@
 
 enum hdr_id {
 	HDR_OTHER,		/* not well known: ask by name */
-#define HDR(NAME, name, flags) HDR_##NAME,
+#define HDR(NAME, name, spelled, flags) HDR_##NAME,
 #include "engine/http/hdr.def"
 #undef HDR
 	HDR__MAX
@@ -34,6 +34,16 @@ static inline struct slice
 hdr_id_name(enum hdr_id id)
 {
 	return (hdr_info[id].name);
+}
+
+/* As people know it from HTTP/1: the fields that we add are spelled so. Apart from hdr_info, which
+   is looked at for every field that comes. */
+extern const char *const hdr_spelled[HDR__MAX];
+
+static inline struct slice
+hdr_id_spelled(enum hdr_id id)
+{
+	return (slice_of(hdr_spelled[id], hdr_info[id].name.len));
 }
 
 #endif

@@ -188,7 +188,7 @@ headers_set(struct headers *h, struct slice name, struct slice value)
 bool
 headers_set_id(struct headers *h, enum hdr_id id, struct slice value)
 {
-	return (set_from(h, headers_get(h, id), hdr_info[id].name, value, (uint8_t)id));
+	return (set_from(h, headers_get(h, id), hdr_id_spelled(id), value, (uint8_t)id));
 }
 
 bool

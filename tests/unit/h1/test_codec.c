@@ -345,7 +345,7 @@ client_exchange(void **state)
 		assert_true(rig_send_get(r, "/p%3Fq"));
 		assert_false(CAN_REUSE(r));
 		(void)rig_write(r, 7);
-		assert_string_equal(rig_out(r), "GET /p%3Fq HTTP/1.1\r\nhost: a.test\r\n\r\n");
+		assert_string_equal(rig_out(r), "GET /p%3Fq HTTP/1.1\r\nHost: a.test\r\n\r\n");
 		assert_int_equal(FEED(r, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 		    "HTTP/1.1 200 \r\nContent-Length: 2\r\nKeep-Alive: max=3, timeout=7\r\n\r\nok"),
 		    CODEC_MORE);

@@ -37,6 +37,26 @@ ids_find_themselves(void **state)
 	}
 }
 
+/* What we write is the same name, and what we set bears it. */
+static void
+ids_are_spelled(void **state)
+{
+	struct arena *a = arena_new("test");
+	struct headers h;
+
+	(void)state;
+	for (unsigned id = 1; id < HDR__MAX; id++) {
+		assert_int_equal(strlen(hdr_spelled[id]), hdr_id_name((enum hdr_id)id).len);
+		assert_true(slice_eq_fold(hdr_id_spelled((enum hdr_id)id),
+		    hdr_id_name((enum hdr_id)id)));
+	}
+	headers_init(&h, a);
+	assert_true(headers_set_id(&h, HDR_X_FORWARDED_HOST, SLICE("a")));
+	assert_true(slice_eq(hdr_name(headers_get(&h, HDR_X_FORWARDED_HOST)),
+	    SLICE("X-Forwarded-Host")));
+	arena_free(&a);
+}
+
 /* One byte changed, to any other: not well known, unless it is the other case. */
 static void
 ids_are_exact(void **state)
@@ -225,6 +245,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ids_find_themselves),
+		cmocka_unit_test(ids_are_spelled),
 		cmocka_unit_test(ids_are_exact),
 		cmocka_unit_test(add_and_find),
 		cmocka_unit_test(set_replaces),
