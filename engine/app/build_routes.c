@@ -400,6 +400,41 @@ limited(uint64_t ms)
 	return (ms == SCALAR_UNLIMITED ? 0 : (uint32_t)ms);
 }
 
+/* 0 is none, which is the longest. */
+static uint32_t
+longer(uint32_t a, uint32_t b)
+{
+	return (a == 0 || b == 0 ? 0 : a > b ? a : b);
+}
+
+/*
+ * What stands on the route itself is meant for whatever it serves. What is inherited or built in
+ * is meant for plain requests: streams and tunnels, which are quiet by nature, have at least their
+ * own times.
+ */
+static struct route_timeouts
+timeouts(const struct route_timeout_conf *merged, const struct route_timeout_conf *own)
+{
+	enum { STREAM_IDLE_MS = 5 * 60 * 1000, TUNNEL_IDLE_MS = 3600 * 1000 };
+	struct route_timeouts t = {
+		.connect = limited(merged->connect_ms),
+		.first_byte = limited(merged->first_byte_ms),
+		.idle = limited(merged->idle_ms),
+		.total = limited(merged->total_ms),
+	};
+
+	t.stream_first_byte = t.first_byte;
+	t.stream_idle = t.tunnel_idle = t.idle;
+	if (!schema_has(&own->obj, "idle")) {
+		t.stream_idle = longer(t.idle, STREAM_IDLE_MS);
+		t.tunnel_idle = longer(t.idle, TUNNEL_IDLE_MS);
+	}
+	/* Without a limit nothing would tell of a server that has forgotten its client. */
+	if (!schema_has(&own->obj, "first_byte"))
+		t.stream_first_byte = longer(t.first_byte, t.stream_idle);
+	return (t);
+}
+
 /* The part of a route that depends on the layer below it. */
 static void
 obey(struct routes *r, const struct route_conf *c, const struct build_layer *layer,
@@ -412,12 +447,7 @@ obey(struct routes *r, const struct route_conf *c, const struct build_layer *lay
 
 	merged = schema_without_wrong(r->b->arena, merged);
 	p = (const struct route_policies *)merged;
-	route->timeout = (struct route_timeouts){
-		.connect = limited(p->timeout->connect_ms),
-		.first_byte = limited(p->timeout->first_byte_ms),
-		.idle = limited(p->timeout->idle_ms),
-		.total = limited(p->timeout->total_ms),
-	};
+	route->timeout = timeouts(p->timeout, c->policies.timeout);
 	route->allow_encoded_slash = p->allow_encoded_slash;
 	route->host_upstream = p->host == ROUTE_HOST_UPSTREAM;
 	route->body_limit = p->body_limit;

@@ -65,6 +65,12 @@ sooner(uint64_t a, uint64_t b)
 	return (a < b ? a : b);
 }
 
+static uint64_t
+later(uint64_t a, uint64_t b)
+{
+	return (a > b ? a : b);
+}
+
 static void
 on_gone(void *arg)
 {
@@ -223,6 +229,16 @@ bytes_taken(struct exchange *ex)
 	return (out->total - out->queued);
 }
 
+/* Of all that left on this connection, by the client's kernel: a system call. */
+static uint64_t
+bytes_acked(struct down_conn *dc)
+{
+	int64_t left = dc->conn.t.ops->unacked(&dc->conn.t);
+
+	return (left < 0 || (uint64_t)left > dc->conn.bytes_out ? 0 :
+	    dc->conn.bytes_out - (uint64_t)left);
+}
+
 static void
 begin_body_window(struct exchange *ex, uint64_t now)
 {
@@ -248,28 +264,57 @@ check_reading(struct down_conn *dc, uint64_t now)
 	return (true);
 }
 
-/* And its way out. */
+/*
+ * And its way out. A kernel that has refused bytes takes some again only when a third of its buffer
+ * is free, which from a slow client, over a buffer of megabytes, is minutes away. So the pace is
+ * also measured by what the client has acknowledged; asked for by the timer alone, since no client
+ * that keeps up is seen here.
+ */
 static bool
 check_writing(struct down_conn *dc, uint64_t now)
 {
 	struct exchange *ex = dc->ex;
-	bool late;
+	uint64_t acked = bytes_acked(dc), since_ms = ex->reply_since_ms;
+	bool late, slow;
 
-	if (ex->reply_since_ms == 0) {
-		ex->reply_since_ms = now;
-		ex->reply_seen = bytes_taken(ex);
+	if (ex->acked_ms == 0) {
+		ex->acked_seen = ex->acked = acked;
+		ex->acked_ms = dc->conn.wrote_ms;
 	}
-	late = now >= after(dc->conn.wrote_ms, limits_of(dc)->write_idle_ms);
-	if (!late && !is_too_slow(dc, bytes_taken(ex), &ex->reply_seen, &ex->reply_since_ms, now))
+	if (acked != ex->acked) {
+		ex->acked = acked;
+		ex->acked_ms = now;
+	}
+	late = now >= after(later(dc->conn.wrote_ms, ex->acked_ms), limits_of(dc)->write_idle_ms);
+	slow = is_too_slow(dc, acked, &ex->acked_seen, &since_ms, now);
+	if (!is_too_slow(dc, bytes_taken(ex), &ex->reply_seen, &ex->reply_since_ms, now))
+		slow = false;
+	if (!late && !slow)
 		return (false);
 	exchange_abort(ex, late ? REASON_CLIENT_STALLED : REASON_CLIENT_TOO_SLOW);
 	return (true);
 }
 
+/* The first look at what is acknowledged: soon, but not at each pause of a client that keeps up. */
+static uint64_t
+first_look(const struct down_conn *dc, const struct exchange *ex)
+{
+	enum { LOOK_MS = 1000 };
+	uint64_t ms = LOOK_MS;
+
+	if (ex->acked_ms != 0)
+		return (UINT64_MAX);
+	if (rate_window(dc) != 0)
+		ms = sooner(ms, rate_window(dc) / 2);
+	if (limits_of(dc)->write_idle_ms != 0)
+		ms = sooner(ms, limits_of(dc)->write_idle_ms / 2);
+	return (ex->reply_since_ms + ms);
+}
+
 /* Ends the exchange if the client is too slow or silent; else arms the next moment at which it may
    be found so. */
 static void
-check_client_pace(struct down_conn *dc)
+check_client_pace(struct down_conn *dc, bool by_timer)
 {
 	const struct listener_limits *l = limits_of(dc);
 	uint64_t now = loop_now_ms(dc->worker->loop), next = UINT64_MAX;
@@ -282,10 +327,16 @@ check_client_pace(struct down_conn *dc)
 		    after(ex->body_since_ms, rate_window(dc)));
 	}
 	if (ex->reply_begun && !dc->conn.writable) {
-		if (check_writing(dc, now))
+		if (ex->reply_since_ms == 0) {
+			ex->reply_since_ms = now;
+			ex->reply_seen = bytes_taken(ex);
+			ex->acked_ms = 0;
+		} else if (by_timer && check_writing(dc, now)) {
 			return;
-		next = sooner(next, sooner(after(dc->conn.wrote_ms, l->write_idle_ms),
-		    after(ex->reply_since_ms, rate_window(dc))));
+		}
+		next = sooner(next, sooner(first_look(dc, ex),
+		    sooner(after(later(dc->conn.wrote_ms, ex->acked_ms), l->write_idle_ms),
+		    after(ex->reply_since_ms, rate_window(dc)))));
 	} else {
 		ex->reply_since_ms = 0;
 	}
@@ -306,7 +357,7 @@ on_timer(void *arg)
 		return;
 	}
 	if (dc->ex != NULL) {
-		check_client_pace(dc);
+		check_client_pace(dc, true);
 		return;
 	}
 	if (dc->begin_us != 0 || conn_waiting(&dc->conn) > 0) {
@@ -344,6 +395,16 @@ on_io(void *arg, unsigned what)
 	}
 }
 
+/* Is something still done for the client elsewhere? An answer that is all here is delivered, and
+   in a tunnel one end may say its last word before the other. */
+static bool
+is_under_way(const struct exchange *ex)
+{
+	if (!ex->reply_begun)
+		return (true);
+	return (ex->up != NULL && !ex->up_done && ex->resp.m.body != MSG_BODY_TUNNEL);
+}
+
 static void
 on_eof_seen(struct conn *c)
 {
@@ -351,7 +412,7 @@ on_eof_seen(struct conn *c)
 
 	CAST_OBJ(dc, c->owner, DOWN_CONN_MAGIC);
 	/* With requests still waiting to be served this is a half-close, not a client that left. */
-	if (dc->ex != NULL && !dc->ex->reply_begun && conn_waiting(c) == 0 && dc->ex->req_done)
+	if (dc->ex != NULL && dc->ex->req_done && conn_waiting(c) == 0 && is_under_way(dc->ex))
 		exchange_abort(dc->ex, REASON_CLIENT_CLOSED);
 }
 
@@ -406,7 +467,7 @@ on_stalled(struct conn *c)
 
 	CAST_OBJ(dc, c->owner, DOWN_CONN_MAGIC);
 	if (dc->ex != NULL)
-		check_client_pace(dc);
+		check_client_pace(dc, false);
 }
 
 static const struct conn_events down_conn_events = {
@@ -456,7 +517,7 @@ on_head(struct codec_stream *s, struct msg *m, struct page *head, bool end)
 	ex->req_done = end;
 	if (!end) {
 		begin_body_window(ex, loop_now_ms(dc->worker->loop));
-		check_client_pace(dc);
+		check_client_pace(dc, false);
 	}
 	exchange_start(ex);
 }

@@ -30,9 +30,9 @@ bool		ex_forward_response(struct exchange *);
 /* The client, as trusted proxies named it; set by ex_forward_request. */
 const struct addr *ex_client(const struct exchange *);
 
-/* ex_response.c: what is left (ms) of a limit that counts from when bytes last moved; 0: nothing,
-   or
-   the step has no such limit. */
+#define EX_NO_LIMIT	UINT64_MAX
+/* ex_response.c: what is left (ms) of the limit that was armed, by what this exchange is and by
+   when bytes last moved. 0: nothing, or the step has no such limit. EX_NO_LIMIT: it may wait. */
 uint64_t	ex_idle_left(struct exchange *, uint64_t now_ms);
 
 /* ex_upstream.c */

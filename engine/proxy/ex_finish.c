@@ -53,7 +53,7 @@ tell(struct exchange *ex)
 		.status = ex->reply_begun ? ex->resp.status : 0,
 		.reason = ex->reason,
 		.attempts = ex->attempts,
-		.bytes_in = ex->bytes_in + ex->req.m.head_bytes,
+		.bytes_in = ex->bytes_in,
 		.bytes_out = out->total - out->queued,
 	};
 

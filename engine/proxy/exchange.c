@@ -219,7 +219,7 @@ on_timer(void *arg)
 		/* Bytes have moved since it was armed: an idle limit counts from then. */
 		left = ex_idle_left(ex, now);
 		if (left != 0) {
-			ex->deadline_ms[0] = now + left;
+			ex->deadline_ms[0] = left == EX_NO_LIMIT ? 0 : now + left;
 			arm(ex);
 			return;
 		}

@@ -96,6 +96,8 @@ struct exchange {
 	/* windows of the least rate: when they began, and the bytes that had moved by then */
 	uint64_t		 body_since_ms, body_seen;
 	uint64_t		 reply_since_ms, reply_seen;	/* 0: the client takes what comes */
+	/* of the connection, acknowledged: when the window began, and now; and when that grew */
+	uint64_t		 acked_seen, acked, acked_ms;	/* acked_ms 0: not looked yet */
 	const struct addr	*client;	/* the peer, or whom trusted proxies named */
 	struct msg_req		 req;
 	struct msg_resp		 resp;

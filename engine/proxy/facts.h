@@ -37,7 +37,7 @@ struct facts {
 	uint16_t		 status;	/* 0: none was sent */
 	enum reason		 reason;
 	uint32_t		 attempts;
-	uint64_t		 bytes_in, bytes_out; /* bodies and heads, of this request */
+	uint64_t		 bytes_in, bytes_out; /* of the bodies, without framing */
 };
 
 #endif

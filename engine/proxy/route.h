@@ -52,6 +52,11 @@ struct route_timeouts {		/* ms; 0: none */
 	uint32_t	 first_byte;
 	uint32_t	 idle;
 	uint32_t	 total;
+	/* Of what is quiet by nature, never less than the two above: events, gRPC, and protocols
+	   that were switched to. */
+	uint32_t	 stream_first_byte;
+	uint32_t	 stream_idle;
+	uint32_t	 tunnel_idle;
 };
 
 struct route {

@@ -15,10 +15,12 @@ static const struct schema_row timeout_rows[] = {
 	    .min = 1, .max = TIME_MAX_MS, .help = "a new connection to a server"),
 	SCHEMA_ROW("first_byte", DURATION, struct route_timeout_conf, first_byte_ms,
 	    .def = "15s", .min = 1, .max = TIME_MAX_MS, .flags = SCHEMA_UNLIMITED,
-	    .help = "from the request sent to the first byte of the response, else 504"),
+	    .help = "from the request sent to the first byte of the response, else 504; streams "
+		    "wait longer unless it stands on the route"),
 	SCHEMA_ROW("idle", DURATION, struct route_timeout_conf, idle_ms, .def = "60s", .min = 1,
 	    .max = TIME_MAX_MS, .flags = SCHEMA_UNLIMITED,
-	    .help = "longest pause within the response"),
+	    .help = "longest pause within the response; streams 5m and tunnels 1h at least, "
+		    "unless it stands on the route"),
 	SCHEMA_ROW("total", DURATION, struct route_timeout_conf, total_ms, .def = "unlimited",
 	    .min = 1, .max = TIME_MAX_MS, .flags = SCHEMA_UNLIMITED,
 	    .help = "the whole exchange, from the request's header on"),

@@ -230,6 +230,53 @@ test_reader_min_rate(void **state)
 	OK(gw_is_empty(true));
 }
 
+/* Behind a large buffer of the kernel a slow client is heard of only now and then. */
+static void
+test_reader_behind_buffer(void **state)
+{
+	struct sim_conn *c;
+
+	(void)state;
+	(void)start_large(&c, CONF, 4 * 1000 * 1000);
+	sim_window(c, 1000 * 1000);
+	sim_run_until_idle();
+	for (unsigned i = 0; i < 200; i++) {
+		sim_take(c, 5000);
+		sim_advance(1 * S);
+		OK(sim_expect_open(c));
+	}
+	/* 20 bytes a second are not enough, however large the buffer is. */
+	for (unsigned i = 0; i < 90 && gw_requests() == 0; i++) {
+		sim_take(c, 20);
+		sim_advance(1 * S);
+	}
+	assert_ended(200, REASON_CLIENT_TOO_SLOW);
+	OK(sim_expect_reset(c));
+	OK(gw_is_empty(true));
+}
+
+/* The same without a least rate: it is the silence that counts. */
+static void
+test_silence_behind_buffer(void **state)
+{
+	struct sim_conn *c;
+
+	(void)state;
+	(void)start_large(&c, CONF_LISTEN(", min_rate: off") CONF_SERVERS("\"" SERVER "\"")
+	    CONF_ROUTE(""), 4 * 1000 * 1000);
+	sim_window(c, 1000 * 1000);
+	sim_run_until_idle();
+	for (unsigned i = 0; i < 20; i++) {
+		sim_take(c, 1);
+		sim_advance(50 * S);
+		OK(sim_expect_open(c));
+	}
+	sim_advance(65 * S);
+	assert_int_equal(gw_requests(), 1);
+	assert_ended(200, REASON_CLIENT_STALLED);
+	OK(sim_expect_reset(c));
+}
+
 static void
 test_write_idle(void **state)
 {
@@ -407,6 +454,129 @@ test_idle(void **state)
 	OK(gw_is_empty(true));
 }
 
+/* ---- what is quiet by nature ---- */
+
+#define ASK(fields)	"GET /a HTTP/1.1\r\nHost: example.org\r\n" fields "\r\n"
+#define EVENTS		ASK("Accept: application/json, Text/Event-Stream;q=0.9\r\n")
+#define SOCKET		ASK("Connection: Upgrade\r\nUpgrade: websocket\r\n")
+#define GRPC		"POST /a HTTP/1.1\r\nHost: example.org\r\nContent-Length: 1\r\n"	\
+			"Content-Type: application/grpc-web+proto\r\n\r\nx"
+#define SWITCHED	"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+/* as in the file that we ship */
+#define CONF_DEFAULTS	"defaults: { timeout: { first_byte: 15s, idle: 60s } }\n"
+#define CONF_OWN(t)	CONF_LISTEN("") CONF_SERVERS("\"" SERVER "\"")	\
+			CONF_ROUTE(", timeout: { " t " }")
+
+static struct sim_conn *
+ask(const char *request, struct sim_conn **s)
+{
+	struct sim_conn *c = client();
+
+	sim_send(c, slice_str(request));
+	*s = server(SERVER);
+	return (c);
+}
+
+static void
+test_first_byte_of_streams(void **state)
+{
+	static const char *const requests[] = { EVENTS, SOCKET, GRPC };
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF CONF_DEFAULTS));
+	for (unsigned i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+		c = ask(requests[i], &s);
+		pass_limit(c, 300 * S);
+		assert_int_equal(gw_last()->reason, REASON_UPSTREAM_TIMEOUT);
+		OK(sim_expect_reset(s));
+		sim_close(c);
+		OK(gw_is_empty(true));
+	}
+	/* Something like it is not it. */
+	c = ask(ASK("Accept: text/event-streams, text/html\r\n"), &s);
+	pass_limit(c, 15 * S);
+	assert_refused(c, 504, REASON_UPSTREAM_TIMEOUT);
+}
+
+static void
+test_first_byte_on_route(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF_OWN("first_byte: 2s")));
+	c = ask(EVENTS, &s);
+	pass_limit(c, 2 * S);
+	assert_refused(c, 504, REASON_UPSTREAM_TIMEOUT);
+	OK(gw_reload(CONF_OWN("first_byte: unlimited")));
+	c = ask(EVENTS, &s);
+	sim_advance(7200 * S);
+	OK(sim_expect_nothing(c));
+	sim_close(c);
+	sim_run_until_idle();
+	OK(gw_reload(CONF_OWN("idle: unlimited")));
+	c = ask(EVENTS, &s);
+	sim_advance(7200 * S);
+	OK(sim_expect_nothing(c));
+	sim_send(s, SL(ANSWER));
+	assert_has(c, "hello");
+	assert_int_equal(gw_last()->bytes_in, 0);
+	assert_int_equal(gw_last()->bytes_out, 5);
+}
+
+/* Says something after each 4/5 of the limit; then nothing. The client has asked. */
+static void
+fall_silent(struct sim_conn *c, struct sim_conn *s, uint64_t idle_ms)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		sim_advance(idle_ms / 5 * 4);
+		OK(sim_expect_open(c));
+		sim_send(s, SL("more"));
+	}
+	sim_advance(idle_ms - 20);
+	OK(sim_expect_open(c));
+	sim_advance(40);
+	OK(sim_expect_reset(c));
+	OK(sim_expect_reset(s));
+	assert_int_equal(gw_last()->reason, REASON_UPSTREAM_IDLE);
+	OK(gw_is_empty(true));
+}
+
+static void
+test_idle_of_streams(void **state)
+{
+	static const struct {
+		const char *conf, *request, *answer;
+		unsigned idle_s;
+	} v[] = {
+#define BODY	"Content-Length: 1000\r\n\r\n"
+#define TYPE(t)	"HTTP/1.1 200 OK\r\nContent-Type: " t "\r\n" BODY
+		{ CONF CONF_DEFAULTS, GET, TYPE("text/event-stream; charset=utf-8"), 300 },
+		{ CONF CONF_DEFAULTS, GRPC, TYPE("application/grpc-web"), 300 },
+		{ CONF CONF_DEFAULTS, SOCKET, SWITCHED, 3600 },
+		{ CONF CONF_DEFAULTS, SOCKET, TYPE("text/html"), 60 },
+		{ CONF CONF_DEFAULTS, EVENTS, TYPE("application/json"), 60 },
+		{ CONF_OWN("idle: 20s"), GET, TYPE("text/event-stream"), 20 },
+		{ CONF_OWN("idle: 20s"), SOCKET, SWITCHED, 20 },
+		{ CONF_OWN("idle: 2h"), SOCKET, SWITCHED, 7200 },
+		{ CONF "defaults: { timeout: { idle: 2h } }\n", EVENTS, TYPE("text/event-stream"),
+			7200 },
+#undef TYPE
+#undef BODY
+	};
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	for (unsigned i = 0; i < sizeof v / sizeof v[0]; i++) {
+		OK(gw_reload(v[i].conf));
+		c = ask(v[i].request, &s);
+		sim_send(s, slice_str(v[i].answer));
+		fall_silent(c, s, v[i].idle_s * (uint64_t)S);
+	}
+}
+
 static void
 test_total(void **state)
 {
@@ -495,6 +665,8 @@ main(void)
 		TEST(test_body_above_min_rate),
 		TEST(test_reader_above_min_rate),
 		TEST(test_reader_min_rate),
+		TEST(test_reader_behind_buffer),
+		TEST(test_silence_behind_buffer),
 		TEST(test_write_idle),
 		TEST(test_keepalive),
 		TEST(test_requests),
@@ -502,6 +674,9 @@ main(void)
 		TEST(test_connect),
 		TEST(test_first_byte),
 		TEST(test_first_byte_after_body),
+		TEST(test_first_byte_of_streams),
+		TEST(test_first_byte_on_route),
+		TEST(test_idle_of_streams),
 		TEST(test_idle),
 		TEST(test_total),
 		TEST(test_pool_idle),

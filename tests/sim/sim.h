@@ -92,6 +92,9 @@ void		sim_chunk(struct sim_conn *c, size_t n);
    makes room again, unless held. 0: no limit. */
 void		sim_window(struct sim_conn *c, size_t n);
 void		sim_hold(struct sim_conn *c, bool held);	/* a reader that does not read */
+/* n bytes are taken over of one that is held. As with Linux, the engine hears of the room that this
+   makes only when a third of the window is free. */
+void		sim_take(struct sim_conn *c, size_t n);
 
 /* Of what was sent: bytes that the engine has not read. */
 size_t		sim_unread(struct sim_conn *c);

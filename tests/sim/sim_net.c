@@ -49,6 +49,7 @@ struct sim_conn {
 	struct bytes	 out;		/* written by the engine, not yet expected */
 	size_t		 window;
 	size_t		 inflight;	/* written and not taken over by the peer */
+	bool		 is_full;	/* refused bytes, and has not had much room since */
 	bool		 held;
 	bool		 fin_sent;
 	bool		 fin_arrived;
@@ -135,7 +136,7 @@ poll_conn(void *owner)
 		ready |= IO_READ;
 	if (c->fin_arrived)
 		ready |= IO_CLOSED;
-	if (c->window == 0 || c->inflight < c->window)
+	if (c->window == 0 || (c->inflight < c->window && !c->is_full))
 		ready |= IO_WRITE;
 	return (ready);
 }
@@ -195,6 +196,8 @@ net_write(struct transport *t, struct iovec *v, unsigned n_vec, size_t *n_r)
 
 		if (c->window != 0 && n > c->window - c->inflight)
 			n = c->window - c->inflight;
+		if (n < v[i].iov_len)
+			c->is_full = true;
 		bytes_add(&c->out, v[i].iov_base, n);
 		c->inflight += c->window != 0 ? n : 0;
 		*n_r += n;
@@ -532,6 +535,7 @@ step_out(struct sim_conn *c)
 	if (c->held || c->inflight == 0)
 		return (false);
 	c->inflight = 0;
+	c->is_full = false;
 	edge(c);
 	return (true);
 }
@@ -655,6 +659,18 @@ sim_window(struct sim_conn *c, size_t n)
 	CHECK_OBJ(c, SIM_CONN_MAGIC);
 	c->window = n;
 	c->inflight = 0;
+	c->is_full = false;
+	edge(c);
+}
+
+void
+sim_take(struct sim_conn *c, size_t n)
+{
+	CHECK_OBJ(c, SIM_CONN_MAGIC);
+	c->inflight -= n < c->inflight ? n : c->inflight;
+	if (!c->is_full || c->inflight > c->window - c->window / 3)
+		return;
+	c->is_full = false;
 	edge(c);
 }
 
