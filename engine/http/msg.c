@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+/* *m is zeroed. */
 static void
 msg_init(struct msg *m, struct arena *arena, bool is_request)
 {
@@ -13,7 +14,7 @@ msg_init(struct msg *m, struct arena *arena, bool is_request)
 	m->body = MSG_BODY_NONE;
 	m->is_request = is_request;
 	m->content_length = -1;
-	headers_init(&m->headers, arena);
+	m->headers.arena = arena;	/* the rest of an empty table is zero, as *m is */
 }
 
 void

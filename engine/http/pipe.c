@@ -3,6 +3,7 @@
 
 #include "engine/http/pipe.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "engine/base/check.h"
@@ -29,7 +30,7 @@ void
 pipe_init(struct pipe *p, uint32_t low, uint32_t high)
 {
 	must(low <= high && high > 0);
-	memset(p, 0, sizeof(*p));
+	memset(p, 0, offsetof(struct pipe, v));
 	p->magic = PIPE_MAGIC;
 	p->low = low;
 	p->high = high;

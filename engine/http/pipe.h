@@ -65,12 +65,12 @@ struct pipe {
 	uint8_t		 head, n;	/* ring of spans */
 	bool		 source_waits;	/* refused room; wake it at low */
 	bool		 sink_waits;	/* found it empty; wake it at the first byte or the end */
-	struct span	 v[PIPE_SPANS];
 	pipe_wake_fn	*source_wake, *sink_wake;
 	void		*source, *sink;
 	struct pipe_kept *kept;		/* NULL: nothing is kept or back in front */
 	struct headers	*trailers;	/* valid with PIPE_END; NULL: none */
 	uint64_t	 total;		/* bytes ever put */
+	struct span	 v[PIPE_SPANS];
 };
 
 void	pipe_init(struct pipe *, uint32_t low, uint32_t high);

@@ -86,7 +86,6 @@ struct exchange {
 	struct timer		 timer;
 	uint64_t		 deadline_ms[2];/* of the phase, and total; 0: none */
 	enum reason		 deadline_reason;
-	struct pipe		 req_body, resp_body;
 	uint64_t		 body_limit;
 	struct slice		 request_id;
 	struct ex_times		 t;
@@ -99,6 +98,8 @@ struct exchange {
 	/* of the connection, acknowledged: when the window began, and now; and when that grew */
 	uint64_t		 acked_seen, acked, acked_ms;	/* acked_ms 0: not looked yet */
 	const struct addr	*client;	/* the peer, or whom trusted proxies named */
+	/* From here on each has an init of its own. */
+	struct pipe		 req_body, resp_body;
 	struct msg_req		 req;
 	struct msg_resp		 resp;
 	struct arena		 arena;
