@@ -79,7 +79,7 @@ test_waits_no_longer_than_it_may(void **state)
 	sim_send(c, SL(GET));
 	assert_has(c, "HTTP/1.1 503 ");
 	assert_has(c, "error=dns_error; details=\"upstream_unresolved\"");
-	assert_has(c, "retry-after: ");
+	assert_has(c, "Retry-After: ");
 	assert_ended(503, REASON_UPSTREAM_UNRESOLVED);
 	forget(c);
 	sim_name("a.test", "10.0.0.2", 30);
