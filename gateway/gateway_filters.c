@@ -26,5 +26,6 @@ const struct proxy_program gateway_proxy = {
 	.responses = responses,
 	.n_responses = sizeof responses / sizeof responses[0],
 	.via = SLICE_INIT("Via: 1.1 weir\r\n"),
+	.via_1_0 = SLICE_INIT("Via: 1.0 weir\r\n"),
 	.server_name = SLICE_INIT("weir-gateway"),
 };

@@ -142,6 +142,7 @@ h1_trailer_may(enum hdr_id id)
 	case HDR_X_REAL_IP:
 	case HDR_VIA:
 	/* what is done with the request or the answer */
+	case HDR_TRAILER:
 	case HDR_EXPECT:
 	case HDR_MAX_FORWARDS:
 	case HDR_PRAGMA:

@@ -135,8 +135,13 @@ ex_forward_request(struct exchange *ex)
 	/* The one protocol that is passed on; for another the request goes on without the offer. */
 	if (ex->req.upgrade.len > 0 && !slice_eq_fold(ex->req.upgrade, SLICE("websocket")))
 		ex->req.upgrade = SLICE("");
-	return (set_forwarded(ex) &&
-	    headers_add_raw(&ex->req.m.headers, HDR_VIA, proxy_program->via));
+	if (!set_forwarded(ex))
+		return (false);
+	if (likely(ex->req.m.version != HTTP_1_0))
+		return (headers_add_raw(&ex->req.m.headers, HDR_VIA, proxy_program->via));
+	/* Ignored from such a client (RFC 9110, 10.1.1); in our HTTP/1.1 it would count. */
+	(void)headers_remove_id(&ex->req.m.headers, HDR_EXPECT);
+	return (headers_add_raw(&ex->req.m.headers, HDR_VIA, proxy_program->via_1_0));
 }
 
 bool

@@ -134,7 +134,8 @@ struct proxy_program {		/* what a program gives the proxy */
 	/* the order of responses, where it is another (registry.h) */
 	const struct filter_ops *const *responses;
 	unsigned		 n_responses;
-	struct slice		 via;		/* as in "Via: 1.1 weir" */
+	/* the line that is added to a request, by the version that it came in (RFC 9110, 7.6.3) */
+	struct slice		 via, via_1_0;
 	struct slice		 server_name;	/* of Proxy-Status: "weir-gateway" */
 };
 extern const struct proxy_program *proxy_program;	/* set before workers start */

@@ -315,7 +315,8 @@ static const struct filter_ops *const filters[] = { &probe, &shout, &behind };
 static const struct filter_ops *const responses[] = { &shout, &probe, &behind };
 static const struct proxy_program program = {
 	.filters = filters, .n_filters = 3, .responses = responses, .n_responses = 3,
-	.via = SLICE_INIT("Via: 1.1 rig\r\n"), .server_name = SLICE_INIT("rig"),
+	.via = SLICE_INIT("Via: 1.1 rig\r\n"),
+	.via_1_0 = SLICE_INIT("Via: 1.0 rig\r\n"), .server_name = SLICE_INIT("rig"),
 };
 
 /* ---- the stage ---- */

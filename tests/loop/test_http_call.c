@@ -96,7 +96,8 @@ static const struct filter_ops ask = {
 static const struct filter_ops *const filters[] = { &ask };
 static const struct proxy_program program = {
 	.filters = filters, .n_filters = 1,
-	.via = SLICE_INIT("Via: 1.1 rig\r\n"), .server_name = SLICE_INIT("rig"),
+	.via = SLICE_INIT("Via: 1.1 rig\r\n"),
+	.via_1_0 = SLICE_INIT("Via: 1.0 rig\r\n"), .server_name = SLICE_INIT("rig"),
 };
 
 #define AUTHZ	"10.0.0.9:80"

@@ -26,7 +26,8 @@ static const struct filter_ops *const responses[] = {
 static const struct proxy_program program = {
 	.filters = filters, .n_filters = sizeof filters / sizeof filters[0],
 	.responses = responses, .n_responses = sizeof responses / sizeof responses[0],
-	.via = SLICE_INIT("Via: 1.1 rig\r\n"), .server_name = SLICE_INIT("rig"),
+	.via = SLICE_INIT("Via: 1.1 rig\r\n"),
+	.via_1_0 = SLICE_INIT("Via: 1.0 rig\r\n"), .server_name = SLICE_INIT("rig"),
 };
 
 #define HEAD(listener)							\
