@@ -12,9 +12,7 @@
 #include "engine/upstream/upstream.h"
 
 enum {
-	/* What is learned from a server that closes idle connections after n ms: keep ours for
-	   less, by this much, since its FIN may be on its way when we write. */
-	POOL_LEARN_MARGIN_MS = 1000,
+	/* What is learned from closes is never less. */
 	POOL_LEARN_LEAST_MS = 500,
 	/* Two closes at the same age teach, one does not: a server that restarts closes at any age.
 	   Closes within POOL_LEARN_APART_MS of each other count as one, since a restart closes all
@@ -386,7 +384,7 @@ pool_ended_idle(struct up_conn *uc)
 		return;
 	if (peer->seen_at_ms != 0 && is_same_age(after, peer->seen_after_ms)) {
 		least = after < peer->seen_after_ms ? after : peer->seen_after_ms;
-		limit = least > 2 * POOL_LEARN_MARGIN_MS ? least - POOL_LEARN_MARGIN_MS : least / 2;
+		limit = up_keep_ms(least);
 		peer->learned_ms = limit > POOL_LEARN_LEAST_MS ? limit : POOL_LEARN_LEAST_MS;
 		peer->learned_until_ms = now + POOL_LEARN_HOLDS_MS;
 	}

@@ -17,8 +17,6 @@ enum {
 	UP_HEAD_BYTES = 64 * 1024,
 	UP_HEAD_FIELDS = 200,
 	UP_CHUNK_EXT = 256,
-	/* Given up this much before the server would: its FIN may be on its way when we write. */
-	UP_KEEPALIVE_MARGIN_MS = 4000,
 	AGE_JITTER_PERCENT = 10
 };
 
@@ -314,8 +312,7 @@ up_conn_learn(struct up_conn *uc, uint32_t keep_alive_s)
 {
 	uint32_t ms = keep_alive_s < UINT32_MAX / 1000 ? keep_alive_s * 1000 : UINT32_MAX;
 
-	/* A server that keeps connections for less than the margin: use half of what it says. */
-	ms = ms > 2 * UP_KEEPALIVE_MARGIN_MS ? ms - UP_KEEPALIVE_MARGIN_MS : ms / 2;
+	ms = up_keep_ms(ms);
 	if (ms < uc->idle_limit_ms)
 		uc->idle_limit_ms = ms;
 }

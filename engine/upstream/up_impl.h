@@ -82,6 +82,21 @@ up_written(const struct up_stream *us)
    reset has settled it or the time is up. */
 void	up_conn_doubt(struct up_conn *);
 
+/*
+ * How long to keep an idle connection to a server that closes it after server_ms, as it says or as
+ * was seen: less by the margin, since its end may be on its way when we write; half of it where
+ * that is little.
+ */
+enum {
+	UP_KEEPALIVE_MARGIN_MS = 4000
+};
+static inline uint32_t
+up_keep_ms(uint32_t server_ms)
+{
+	return (server_ms > 2 * UP_KEEPALIVE_MARGIN_MS ? server_ms - UP_KEEPALIVE_MARGIN_MS :
+	    server_ms / 2);
+}
+
 /* up_stats.c: finds the peer's series; an answer has come with this status, 0: none will. */
 void	up_stats_begin(struct up_peer *);
 void	up_stats_answer(struct up_peer *, unsigned status);

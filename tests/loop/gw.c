@@ -221,8 +221,10 @@ on_reloaded(struct reload_wait *wait, bool ok)
 	(void)wait;
 	gw.failed = !ok;
 	gw.why[0] = '\0';
-	if (!ok)
+	if (!ok && gw.app.reload.build.magic == BUILD_MAGIC)
 		say_mistakes(&gw.app.reload.build);
+	else if (!ok)
+		(void)snprintf(gw.why, sizeof gw.why, "given up");
 }
 
 /* NULL, also when it waits for names. */
