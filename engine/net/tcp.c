@@ -196,6 +196,15 @@ tcp_connect(struct transport *t, struct loop *loop, const struct addr *to, io_re
 void
 tcp_refuse(int fd, struct slice last_words)
 {
+	/* A close with bytes unread is a reset, which may overtake the words. */
+	enum { READS = 16, WASTE_BYTES = 4096 };
+	char waste[WASTE_BYTES];
+
 	(void)send(fd, last_words.p, last_words.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)shutdown(fd, SHUT_WR);
+	for (unsigned i = 0; i < READS; i++) {
+		if (recv(fd, waste, sizeof waste, MSG_DONTWAIT) <= 0)
+			break;
+	}
 	(void)close(fd);
 }

@@ -24,8 +24,8 @@ bool		tcp_accept_fd(struct transport *, struct loop *, int fd, io_ready_fn *, vo
 enum io_rc	tcp_connect(struct transport *, struct loop *, const struct addr *, io_ready_fn *,
 		    void *arg);
 
-/* An accepted fd that will not be served: says these last words, if the kernel takes them, and
-   closes it. */
+/* An accepted fd that will not be served: says these last words, if the kernel takes them, throws
+   away what has come, so that they arrive, and closes it. */
 void		tcp_refuse(int fd, struct slice last_words);
 
 #endif

@@ -7,8 +7,10 @@
 #include "engine/base/check.h"
 #include "engine/mem/page.h"
 #include "engine/net/tcp.h"
+#include "engine/proxy/access_log.h"
 #include "engine/proxy/down_conn.h"
 #include "engine/proxy/exchange.h"
+#include "engine/proxy/facts.h"
 #include "engine/proxy/gate.h"
 #include "engine/proxy/local_reply.h"
 #include "engine/proxy/proxy_limits.h"
@@ -416,6 +418,44 @@ on_eof_seen(struct conn *c)
 		exchange_abort(dc->ex, REASON_CLIENT_CLOSED);
 }
 
+/* The log and the metrics of a request that nobody has read. */
+static void
+tell_unread(struct listener_local *local, const struct addr *peer,
+    const struct local_reply_words *words, enum reason reason)
+{
+	struct worker *w = local->worker;
+	struct msg_req req;
+	struct facts f = {
+		.wall_us = loop_wall_us(w->loop),
+		.req = &req,
+		.client = peer,
+		.listener = local->listener,
+		.request_id = words->request_id,
+		.status = reason_info(reason)->status,
+		.reason = reason,
+		.bytes_out = words->body_bytes,
+	};
+
+	msg_req_init(&req, NULL);
+	proxy_stats_request(w, &f);
+	if (proxy_of(w)->log != NULL)
+		access_log_write(proxy_of(w)->log, &f);
+}
+
+/* There is no memory to read a head into. */
+static void
+say_overloaded(struct down_conn *dc)
+{
+	struct local_reply_words words;
+	struct iovec v;
+	size_t n;
+
+	local_reply_last_words(&words, dc->worker, REASON_OVERLOADED);
+	v = (struct iovec){ (void *)(uintptr_t)words.all.p, words.all.len };
+	(void)transport_write(&dc->conn.t, &v, 1, &n);
+	tell_unread(dc->local, &dc->peer, &words, REASON_OVERLOADED);
+}
+
 static void
 on_end(struct conn *c, enum conn_end why)
 {
@@ -443,11 +483,7 @@ on_end(struct conn *c, enum conn_end why)
 		} else if (dc->ex == NULL && c->in_eof) {
 			down_conn_close(dc, CLOSE_CLEAN);	/* left in the middle of a head */
 		} else if (dc->ex == NULL) {
-			struct slice s = local_reply_bytes(REASON_OVERLOADED);
-			struct iovec v = { (void *)(uintptr_t)s.p, s.len };
-			size_t n;
-
-			(void)transport_write(&dc->conn.t, &v, 1, &n);
+			say_overloaded(dc);
 			start_close(dc, false);
 		}
 		return;
@@ -596,9 +632,13 @@ age_end(struct worker *w, uint64_t now, uint32_t age_ms)
 }
 
 static void
-refuse(int fd)
+refuse(struct listener_local *local, int fd, const struct addr *peer, enum reason reason)
 {
-	tcp_refuse(fd, local_reply_bytes(REASON_CONNECTION_LIMIT));
+	struct local_reply_words words;
+
+	local_reply_last_words(&words, local->worker, reason);
+	tcp_refuse(fd, words.all);
+	tell_unread(local, peer, &words, reason);
 }
 
 void
@@ -612,13 +652,13 @@ down_conn_accept(void *arg, int fd, const struct addr *peer)
 	CAST_OBJ(local, arg, LISTENER_LOCAL_MAGIC);
 	w = local->worker;
 	if (!proxy_limits_open()) {
-		refuse(fd);
+		refuse(local, fd, peer, REASON_CONNECTION_LIMIT);
 		return;
 	}
 	dc = slab_get(&proxy_of(w)->conns);
 	if (dc == NULL || !tcp_accept_fd(&dc->conn.t, w->loop, fd, on_io, dc)) {
 		if (dc == NULL)
-			refuse(fd);
+			refuse(local, fd, peer, REASON_OVERLOADED);
 		else
 			slab_put(&proxy_of(w)->conns, &dc);
 		proxy_limits_close();

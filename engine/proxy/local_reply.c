@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "engine/base/check.h"
 #include "engine/base/text.h"
+#include "engine/http/date.h"
 #include "engine/http/msg.h"
 #include "engine/proxy/exchange.h"
 #include "engine/proxy/gate.h"
@@ -58,7 +60,12 @@ local_reply_make(struct exchange *ex, unsigned status, struct slice content_type
 	return (true);
 }
 
-enum { ID_BYTES = 32 };
+static void
+put_request_id(struct text *t, struct worker *w)
+{
+	text_hex(t, rnd_u64(&w->rnd), LOCAL_REPLY_ID_BYTES / 2);
+	text_hex(t, rnd_u64(&w->rnd), LOCAL_REPLY_ID_BYTES / 2);
+}
 
 /* What fails before a route is known has not met the filter that names requests. */
 static bool
@@ -69,14 +76,29 @@ name_request(struct exchange *ex)
 
 	if (ex->request_id.len > 0)
 		return (true);
-	buf = arena_alloc(&ex->arena, ID_BYTES + 1);
+	buf = arena_alloc(&ex->arena, LOCAL_REPLY_ID_BYTES + 1);
 	if (buf == NULL)
 		return (false);
-	text_init(&t, buf, ID_BYTES + 1);
-	text_hex(&t, rnd_u64(&ex->worker->rnd), ID_BYTES / 2);
-	text_hex(&t, rnd_u64(&ex->worker->rnd), ID_BYTES / 2);
+	text_init(&t, buf, LOCAL_REPLY_ID_BYTES + 1);
+	put_request_id(&t, ex->worker);
 	ex->request_id = text_slice(&t);
 	return (true);
+}
+
+static void
+put_problem(struct text *t, const struct reason_info *info, struct slice request_id)
+{
+	text_puts(t, "{\"type\":\"" REASON_URL);
+	text_put(t, info->name);
+	text_puts(t, "\",\"title\":\"");
+	text_put(t, info->title);
+	text_puts(t, "\",\"status\":");
+	text_u64(t, info->status);
+	text_puts(t, ",\"reason\":\"");
+	text_put(t, info->name);
+	text_puts(t, "\",\"request_id\":\"");
+	text_json(t, request_id);
+	text_puts(t, "\"}\n");
 }
 
 static struct slice
@@ -88,17 +110,7 @@ problem(struct exchange *ex, const struct reason_info *info)
 	if (buf == NULL)
 		return (SLICE(""));
 	text_init(&t, buf, PROBLEM_BYTES);
-	text_puts(&t, "{\"type\":\"" REASON_URL);
-	text_put(&t, info->name);
-	text_puts(&t, "\",\"title\":\"");
-	text_put(&t, info->title);
-	text_puts(&t, "\",\"status\":");
-	text_u64(&t, info->status);
-	text_puts(&t, ",\"reason\":\"");
-	text_put(&t, info->name);
-	text_puts(&t, "\",\"request_id\":\"");
-	text_json(&t, ex->request_id);
-	text_puts(&t, "\"}\n");
+	put_problem(&t, info, ex->request_id);
 	return (t.full ? SLICE("") : text_slice(&t));
 }
 
@@ -158,19 +170,30 @@ local_reply_reason(struct exchange *ex, enum reason reason)
 	return (ok && add_proxy_status(ex, info));
 }
 
-struct slice
-local_reply_bytes(enum reason reason)
+void
+local_reply_last_words(struct local_reply_words *words, struct worker *w, enum reason reason)
 {
-#define HEAD(status) "HTTP/1.1 " status "\r\nContent-Length: 0\r\nConnection: close\r\n"
-	if (reason == REASON_CONNECTION_LIMIT)
-		return (SLICE(HEAD("503 Service Unavailable")
-		    "Retry-After: " LOCAL_REPLY_RETRY_AFTER "\r\n"
-		    "Proxy-Status: weir; error=connection_limit_reached; "
-		    "details=\"connection_limit\"\r\n"
-		    "\r\n"));
-	return (SLICE(HEAD("503 Service Unavailable")
-	    "Retry-After: " LOCAL_REPLY_RETRY_AFTER "\r\n"
-	    "Proxy-Status: weir; error=proxy_internal_response; details=\"overloaded\"\r\n"
-	    "\r\n"));
-#undef HEAD
+	const struct reason_info *info = reason_info(reason);
+	char body[PROBLEM_BYTES];
+	struct text t, b;
+
+	text_init(&t, words->id, sizeof words->id);
+	put_request_id(&t, w);
+	words->request_id = text_slice(&t);
+	text_init(&b, body, sizeof body);
+	put_problem(&b, info, words->request_id);
+	words->body_bytes = (uint32_t)b.len;
+	text_init(&t, words->bytes, sizeof words->bytes);
+	text_printf(&t, "HTTP/1.1 %u %s\r\n", info->status, status_phrase(info->status));
+	text_puts(&t, "Content-Type: application/problem+json\r\n"
+	    "Retry-After: " LOCAL_REPLY_RETRY_AFTER "\r\n");
+	text_printf(&t, "X-Request-Id: " SLICE_FMT "\r\n", SLICE_ARG(words->request_id));
+	text_printf(&t, "Proxy-Status: " SLICE_FMT "; error=" SLICE_FMT "; details=\"" SLICE_FMT
+	    "\"\r\n", SLICE_ARG(proxy_program->server_name), SLICE_ARG(info->proxy_error),
+	    SLICE_ARG(info->name));
+	text_put(&t, date_now(&proxy_of(w)->date, loop_wall_us(w->loop)));
+	text_printf(&t, "Content-Length: %zu\r\nConnection: close\r\n\r\n", b.len);
+	text_put(&t, text_slice(&b));
+	must(!t.full);
+	words->all = text_slice(&t);
 }

@@ -8,11 +8,13 @@
  * trailers-only answer.
  */
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "engine/base/slice.h"
 #include "engine/http/reason.h"
 
 struct exchange;
+struct worker;
 
 /* Seconds; said on 429 and 503 where nothing better is known. */
 #define LOCAL_REPLY_RETRY_AFTER	"1"
@@ -24,7 +26,21 @@ bool	local_reply_reason(struct exchange *, enum reason);
 bool	local_reply_make(struct exchange *, unsigned status, struct slice content_type,
 	    struct slice body);
 
-/* Bytes to send before an exchange exists (no memory, shed at accept): whole, static. */
-struct slice local_reply_bytes(enum reason);
+/*
+ * Where there is no exchange: a connection is refused, or memory is short for a head. The whole
+ * answer, for a reason whose status is 503; the slices lie in the struct.
+ */
+enum {
+	LOCAL_REPLY_ID_BYTES = 32,
+	LOCAL_REPLY_WORDS_BYTES = 1536
+};
+struct local_reply_words {
+	struct slice	 all;
+	struct slice	 request_id;
+	uint32_t	 body_bytes;
+	char		 id[LOCAL_REPLY_ID_BYTES + 1];
+	char		 bytes[LOCAL_REPLY_WORDS_BYTES];
+};
+void	local_reply_last_words(struct local_reply_words *, struct worker *, enum reason);
 
 #endif

@@ -160,6 +160,47 @@ test_pipelining_without_reading(void **state)
 	OK(gw_is_empty(false));
 }
 
+/* ---- too many clients ---- */
+
+/* Of 20: from 18 on answers end their connections, and with 19 open the next is refused, in words
+   and in the log. */
+static void
+test_connection_limit(void **state)
+{
+	enum { SHED = 18, REFUSED = 19 };
+	struct sim_conn *c[REFUSED], *more;
+
+	(void)state;
+	OK(gw_start("limits: { connections: 20 }\n" CONF_LISTEN("")
+	    "routes: [ { path: /a, request_id: off, respond: { body: hello } } ]\n"));
+	for (unsigned i = 0; i < REFUSED; i++) {
+		c[i] = client();
+		sim_send(c[i], SL(GET));
+		assert_has(c[i], "hello");
+		assert_int_equal(has(c[i], "Connection: close\r\n"), i + 1 >= SHED);
+		forget(c[i]);
+		assert_int_equal(gw_clients(), i + 1);
+	}
+	more = client();
+	sim_send(more, SL(GET));
+	assert_has(more, "HTTP/1.1 503 Service Unavailable\r\n");
+	assert_has(more, "Content-Type: application/problem+json\r\nRetry-After: 1\r\n");
+	assert_has(more, "Proxy-Status: weir-gateway; error=connection_limit_reached; "
+	    "details=\"connection_limit\"\r\n");
+	assert_has(more, "\"status\":503,\"reason\":\"connection_limit\",\"request_id\":\"");
+	assert_has(more, "Connection: close\r\n");
+	assert_ended(503, REASON_CONNECTION_LIMIT);
+	assert_int_equal(gw_requests(), REFUSED + 1);
+	assert_int_equal(gw_clients(), REFUSED);
+	/* One goes, one may come. */
+	sim_close(c[0]);
+	sim_run_until_idle();
+	more = client();
+	sim_send(more, SL(GET));
+	assert_has(more, "hello");
+	assert_ended(200, REASON_NONE);
+}
+
 /* ---- the upstream's connections ---- */
 
 /* One request, so that an idle connection lies in the pool; its server's end. */
@@ -572,6 +613,7 @@ main(void)
 		TEST(test_slow_upstream),
 		TEST(test_slow_upstream_for_long),
 		TEST(test_pipelining_without_reading),
+		TEST(test_connection_limit),
 		TEST(test_replay),
 		TEST(test_replay_body),
 		TEST(test_replay_body_bound),

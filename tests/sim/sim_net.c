@@ -298,7 +298,6 @@ tcp_refuse(int fd, struct slice last_words)
 
 	bytes_add(&c->out, last_words.p, last_words.len);
 	c->engine_closed = true;
-	c->engine_reset = c->arrived > 0;
 	sim_fd_close(fd);
 	c->fd = -1;
 }
