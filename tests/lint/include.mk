@@ -8,6 +8,7 @@ TESTS += \
 	tests/lint/docs \
 	tests/lint/format \
 	tests/lint/headers \
+	tests/lint/ignored \
 	tests/lint/includes \
 	tests/lint/magic \
 	tests/lint/prefixes \
