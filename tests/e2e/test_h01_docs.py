@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every file and every command in README.md and docs/ is tried.
+"""Every file and every command in README.md, docs/ and the other pages for readers is tried.
 
 Fenced blocks are taken by their language:
 
@@ -8,11 +8,13 @@ Fenced blocks are taken by their language:
            not be right then
   console  `$ command` and its exact output, status aside, in a folder with the files so named
   sh       a line a command; COMMANDS says how it is tried. A line that is not there fails
+  c        a program: it must compile, with the headers of STUBS where it includes what is not there
 
 A fence of another language, or of none, is prose.
 """
 
 import glob
+import json
 import os
 import re
 import shutil
@@ -27,11 +29,12 @@ from harness import Origin, answer, free_port
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FENCE = re.compile(r"(?:<!-- file: (\S+) -->\n)?^```(\w*)\n(.*?)^```$", re.M | re.S)
-LANGUAGES = {"", "yaml", "console", "sh"}
+LANGUAGES = {"", "yaml", "console", "sh", "c"}
+MORE_PAGES = ("README.md", "CONTRIBUTING.md", "services/README.md", "bench/README.md")
 
 
 def pages():
-    return [os.path.join(TOP, "README.md"),
+    return [*(os.path.join(TOP, page) for page in MORE_PAGES),
             *sorted(glob.glob(os.path.join(TOP, "docs", "**", "*.md"), recursive=True))]
 
 
@@ -202,6 +205,23 @@ def proc_wait(proc, seconds):
         pass
 
 
+def does_serve(place, command):
+    """The service with its options, on a free port, in a folder of its own."""
+    build = os.environ.get("WEIR_BUILDDIR") or os.path.dirname(place.gateway_path)
+    line, moved = re.subn(r"127\.0\.0\.1:\d+", "127.0.0.1:0", command)
+    assert moved == 1
+    proc = subprocess.Popen([os.path.join(build, line.split()[0]), *line.split()[1:]],
+                            cwd=place.folder, stdout=subprocess.PIPE, text=True)
+    try:
+        said = json.loads(proc.stdout.readline())
+        assert said["msg"] == "listening", said
+        wait_for("http://127.0.0.1:%d/readyz" % said["port"], proc)
+    finally:
+        proc.send_signal(signal.SIGTERM)
+        proc.communicate(timeout=40)
+    assert proc.returncode == 0
+
+
 def does_load(place, command):
     """The line with a second of load; no error in what wrk says."""
     origin, gw = running(place)
@@ -260,6 +280,12 @@ COMMANDS = {
     "wrk -t1 -c32 -d10s --latency http://127.0.0.1:8080/v1/users": does_load,
     "kill -HUP $(pidof weir-gateway)": does_reload,
     "bench/run --quick": has_options("bench/run", "--quick"),
+    # the suite of that name does the same in build/gcc
+    "autoreconf -i && mkdir -p build/dev && cd build/dev && ../../configure && make -j2 && make check":
+        is_suite("check"),
+    "./runtests --quick": has_options("runtests", "--quick", "--list"),
+    "weir-user-service --listen 127.0.0.1:9001 --database users.db --name user-1": does_serve,
+    "weir-user-service --listen 127.0.0.1:9002 --database users.db --name user-2": does_serve,
     # distcheck configures, builds and installs
     "autoreconf -i && ./configure --prefix=/usr --sysconfdir=/etc && make && make install":
         is_suite("distcheck"),
@@ -271,8 +297,8 @@ COMMANDS = {
         does_reload_by_socket,
 }
 
-LINES = list(dict.fromkeys(line.strip() for b in blocks("sh") for line in b[3].splitlines()
-                           if line.strip() and not line.startswith("#")))
+LINES = list(dict.fromkeys(line for b in blocks("sh")
+                           for line in re.sub(r"(?m)(^| +)#.*$", "", b[3]).splitlines() if line))
 
 
 @pytest.mark.parametrize("command", LINES)
@@ -290,6 +316,48 @@ def test_every_fence_is_known():
         with open(page, encoding="utf-8") as f:
             for m in re.finditer(r"(?m)^\s*```(\w*)", f.read()):
                 assert m[1] in LANGUAGES, f"{page}: {m[1]}"
+
+
+# ---- c ----
+
+STUBS = {
+    "services/product/product_store.h": """
+        #include <stdbool.h>
+        struct product { char name[32]; };
+        void *product_store_open(void *app);
+        void product_store_close(void *ctx);
+        bool product_store_get(void *store, const char *id, struct product *product_r);
+        """,
+}
+
+
+@cases(blocks("c"))
+def test_c_compiles(block, gateway_path, tmp_path):
+    for name, text in STUBS.items():
+        if f'"{name}"' in block[3]:
+            (tmp_path / name).parent.mkdir(parents=True)
+            (tmp_path / name).write_text(text, encoding="utf-8")
+    build = os.environ.get("WEIR_BUILDDIR") or os.path.dirname(gateway_path)
+    done = subprocess.run(["gcc", "-std=gnu11", "-fsyntax-only", "-Wall", "-Wextra", "-Werror",
+                           f"-I{tmp_path}", f"-I{build}", f"-I{TOP}", "-xc", "-"],
+                          input=block[3], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+# ---- the manual page ----
+
+def test_manual_page_names_what_the_program_takes(gateway_path):
+    with open(os.path.join(TOP, "docs", "weir-gateway.8"), encoding="utf-8") as f:
+        page = f.read().replace("\\-", "-")
+    said = subprocess.run([gateway_path, "--help"], stdout=subprocess.PIPE, text=True, timeout=30,
+                          check=True).stdout
+    commands = re.findall(r"(?m)^  ([a-z]+)  ", said)
+    assert {"run", "check", "show"} <= set(commands)
+    in_page = re.findall(r"(?m)^\.TP\n\.B ([a-z]+)$", page)
+    assert [c for c in in_page if c != "reference"] == commands
+    for option in re.findall(r"(?m)^  (-\w) ", said):
+        assert re.search(rf"(?m)^\.TP\n\.BI {option} ", page), option
 
 
 # ---- the demonstration ----
