@@ -361,6 +361,24 @@ on_dns(void *arg, int status, int timeouts, struct ares_addrinfo *ai)
 	xfree(f);
 }
 
+/* The call ends with n addresses that need no server. */
+static void
+answer_local(struct resolve_call *call, const struct addr *addrs, unsigned n, uint16_t port)
+{
+	call->addrs = mem_try_calloc(n, sizeof *addrs);
+	if (call->addrs == NULL) {
+		call_done(call, RESOLVE_FAILED);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		call->addrs[i] = addrs[i];
+		addr_set_port(&call->addrs[i], port);
+	}
+	call->n = n;
+	call->ttl_s = RESOLVE_LOCAL_TTL_S;
+	call_done(call, RESOLVE_OK);
+}
+
 /* True when the name is an address, which then is the answer. */
 static bool
 answer_literal(struct resolve_call *call, struct slice name, uint16_t port)
@@ -369,17 +387,36 @@ answer_literal(struct resolve_call *call, struct slice name, uint16_t port)
 
 	if (!addr_parse_ip(name, &a))
 		return (false);
-	call->addrs = mem_try_calloc(1, sizeof a);
-	if (call->addrs == NULL) {
-		call_done(call, RESOLVE_FAILED);
-		return (true);
-	}
-	addr_set_port(&a, port);
-	call->addrs[0] = a;
-	call->n = 1;
-	call->ttl_s = RESOLVE_LOCAL_TTL_S;
-	call_done(call, RESOLVE_OK);
+	answer_local(call, &a, 1, port);
 	return (true);
+}
+
+/*
+ * "localhost" and all below it are this machine, also where no hosts file says so, and no server
+ * hears of them (RFC 6761 6.3).
+ */
+static bool
+is_localhost(struct slice name)
+{
+	static const struct slice local = SLICE_INIT("localhost");
+	struct slice end;
+
+	if (name.len > 0 && name.p[name.len - 1] == '.')
+		name.len--;
+	if (name.len < local.len)
+		return (false);
+	end = slice_of(name.p + name.len - local.len, local.len);
+	return (slice_eq_fold(end, local) &&
+	    (name.len == local.len || name.p[name.len - local.len - 1] == '.'));
+}
+
+static void
+answer_localhost(struct resolve_call *call, uint16_t port)
+{
+	struct addr a[2];
+
+	must(addr_parse_ip(SLICE("127.0.0.1"), &a[0]) && addr_parse_ip(SLICE("::1"), &a[1]));
+	answer_local(call, a, 2, port);
 }
 
 static void
@@ -393,8 +430,11 @@ launch(struct resolver *r, struct flight *f, const char *name)
 	/* Sorting would open sockets to see which source address the kernel picks. */
 	hints.ai_flags = ARES_AI_NOSORT;
 	ares_getaddrinfo(r->hosts, name, NULL, &hints, on_hosts, f);
-	if (f->found) {
-		call_done(f->call, RESOLVE_OK);
+	if (f->found || is_localhost(slice_str(name))) {
+		if (f->found)
+			call_done(f->call, RESOLVE_OK);
+		else
+			answer_localhost(f->call, f->port);
 		f->magic = 0;
 		xfree(f);
 		return;

@@ -4,7 +4,8 @@
 
 /*
  * Host names to addresses, asynchronously: /etc/hosts first, then DNS (A and AAAA; TCP when
- * an answer is truncated). One resolver a loop; all calls on the loop's thread.
+ * an answer is truncated). localhost, and what ends in .localhost, never goes to DNS. One
+ * resolver a loop; all calls on the loop's thread.
  */
 
 #include <stdint.h>

@@ -8,6 +8,7 @@
 #include "engine/proxy/exchange.h"
 #include "engine/proxy/gate.h"
 #include "engine/proxy/local_reply.h"
+#include "engine/proxy/route.h"
 
 /* Where a reader finds what a reason means: docs/reasons.md, by its name. */
 #define REASON_URL	"https://weir.dev/reasons#"
@@ -165,7 +166,9 @@ local_reply_reason(struct exchange *ex, enum reason reason)
 	if (ok && info->status == 405)
 		ok = headers_set_id(&ex->resp.m.headers, HDR_ALLOW,
 		    SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
-	if (ok && ex->route == NULL)
+	/* Where no filter has seen the request none will tell its name. */
+	if (ok && (ex->route == NULL ||
+	    (ex->chain.chain == NULL && ex->route->chain->n_calls > 0)))
 		ok = headers_set_id(&ex->resp.m.headers, HDR_X_REQUEST_ID, ex->request_id);
 	return (ok && add_proxy_status(ex, info));
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Header edits, address rules, request ids, forwarded fields."""
 
+import json
 import re
 
 import pytest
@@ -73,6 +74,17 @@ def test_request_id_is_made_and_told(pair):
     assert all(ids) and len(set(ids)) == 3
     gw.until(lambda: len(gw.access()) == 3)
     assert [e["request_id"].encode() for e in gw.access()] == ids
+
+
+def test_every_problem_carries_its_request_id(pair):
+    """In the answer's field and in its body, whether filters came to see the request or not."""
+    gw, _ = pair(route="body_limit: 1B", routes="- { hosts: [b.test], path: /only, respond: {} }")
+    for target, host, status in (("/a%2Fb", "a.test", 400), ("/%zz", "a.test", 400),
+                                 ("/", "a.test", 413)):
+        with gw.client() as c:
+            r = c.request("POST", target, host=host, body=b"xx")
+        assert r.status == status
+        assert r.get("x-request-id").decode() == json.loads(r.body)["request_id"]
 
 
 def test_forwarded_fields_are_the_sockets(pair):

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -14,6 +17,8 @@
 #include "tests/loop/rig.h"
 
 /* Filters that wait, fault, answer and change bodies, in a whole gateway. */
+
+int	__real_bind(int fd, const struct sockaddr *a, socklen_t len);	/* see rig.c */
 
 /* ---- a service: done after a time, now, or never ---- */
 
@@ -405,6 +410,28 @@ test_wait_and_go_on(void **state)
 	assert_int_equal(seen.cancels, 0);
 	assert_int_equal(seen.gones, 0);
 	expect_end(c, "HTTP/1.1 200 OK\r\n", "X-Behind: 1\r\n");
+}
+
+/* Something listens on the machine where the configuration wants to: no business of these tests. */
+static void
+test_ports_of_the_machine_do_not_matter(void **state)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(8080),
+		.sin_addr = { htonl(INADDR_LOOPBACK) } };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sim_conn *c;
+
+	(void)state;
+	assert_true(fd >= 0);
+	/* Where this fails somebody has it already, which is as good. */
+	(void)__real_bind(fd, (struct sockaddr *)&a, sizeof a);
+	(void)listen(fd, 1);
+	start("probe: wait");
+	c = get();
+	sim_advance(50);
+	assert_true(has(answer(OK), "X-Probe: 1\r\n"));
+	expect_end(c, "HTTP/1.1 200 OK\r\n", "X-Behind: 1\r\n");
+	close(fd);
 }
 
 static void
@@ -873,6 +900,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wait_and_go_on),
+		cmocka_unit_test(test_ports_of_the_machine_do_not_matter),
 		cmocka_unit_test(test_others_are_served_meanwhile),
 		cmocka_unit_test(test_done_before_return),
 		cmocka_unit_test(test_armed_in_one_phase_awaited_in_another),

@@ -231,6 +231,28 @@ test_hosts_file_and_literals(void **state)
 	assert_int_equal(dns_server_queries(server), 0);
 }
 
+/* With the machine's hosts file, or without one. */
+static void
+test_localhost_needs_no_server(void **state)
+{
+	static const char *const names[] = { "localhost", "LocalHost.", "app.localhost",
+		"a.b.localhost." };
+	struct result r;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+		resolve(&r, names[i]);
+		assert_int_equal(r.rc, RESOLVE_OK);
+		assert_true(strcmp(r.first, "127.0.0.1:80") == 0 ||
+		    strcmp(r.first, "[::1]:80") == 0);
+		assert_int_equal(r.ttl_s, RESOLVE_LOCAL_TTL_S);
+	}
+	assert_int_equal(dns_server_queries(server), 0);
+	resolve(&r, "notlocalhost.test.");
+	assert_int_not_equal(r.rc, RESOLVE_OK);
+	assert_true(dns_server_queries(server) > 0);
+}
+
 static void
 test_bad_names(void **state)
 {
@@ -362,6 +384,7 @@ main(void)
 		T(test_failures),
 		T(test_truncated_answer_comes_over_tcp),
 		T(test_hosts_file_and_literals),
+		T(test_localhost_needs_no_server),
 		T(test_bad_names),
 		T(test_cancel),
 		T(test_start_again_from_the_callback),
