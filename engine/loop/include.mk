@@ -15,5 +15,7 @@ libengine_loop_a_SOURCES = \
 	engine/loop/sig.h \
 	engine/loop/timer.c \
 	engine/loop/timer.h \
+	engine/loop/turn.c \
+	engine/loop/turn.h \
 	engine/loop/wheel.c \
 	engine/loop/wheel.h

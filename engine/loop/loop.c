@@ -15,6 +15,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
 #include "engine/loop/loop_int.h"
+#include "engine/loop/turn.h"
 #include "engine/mem/alloc.h"
 #include "engine/mem/err.h"
 
@@ -150,8 +151,7 @@ loop_new(struct loop **r)
 	li->mail_fd = -1;
 	io_init(&li->timer_io);
 	io_init(&li->mail_io);
-	list_init(&li->deferred);
-	list_init(&li->hooks);
+	turn_init(&li->pub);
 	atomic_init(&li->mail, NULL);
 	li->wall_offset_us = clock_wall_us() - clock_mono_us();
 	loop_refresh_time(li);
@@ -181,7 +181,7 @@ loop_free(struct loop **l)
 	li = loop_impl(pub);
 	must(!li->turning);
 	must(li->signals == NULL);
-	must(list_is_empty(&li->deferred));
+	must(list_is_empty(&li->pub.deferred));
 	must(wheel_next(&li->wheel) == TIMER_NEVER);
 	if (li->base != NULL) {
 		close_fds(li);
@@ -189,34 +189,6 @@ loop_free(struct loop **l)
 	}
 	li->pub.magic = 0;
 	xfree(li);
-}
-
-static void
-run_deferred(struct loop_impl *li)
-{
-	struct list ready;
-	struct deferred *d;
-
-	/* Our own head: what is queued from here on is for the next turn; cancelling works. */
-	list_init(&ready);
-	list_splice(&ready, &li->deferred);
-	while ((d = list_first_entry(&ready, struct deferred, link)) != NULL) {
-		CHECK_OBJ(d, DEFERRED_MAGIC);
-		list_del(&d->link);
-		d->fn(d->arg);
-	}
-}
-
-static void
-run_hooks(struct loop_impl *li)
-{
-	struct turn_hook *h;
-	struct turn_hook *next;
-
-	LIST_FOREACH_SAFE(h, next, &li->hooks, struct turn_hook, link) {
-		CHECK_OBJ(h, TURN_HOOK_MAGIC);
-		h->fn(h->arg);
-	}
 }
 
 /*
@@ -242,7 +214,7 @@ wait_and_dispatch(struct loop_impl *li, bool may_block)
 	uint64_t next = wheel_next(&li->wheel);
 	int flags = EVLOOP_ONCE;
 
-	if (!may_block || !list_is_empty(&li->deferred) || next <= li->pub.now_ms)
+	if (!may_block || !list_is_empty(&li->pub.deferred) || next <= li->pub.now_ms)
 		flags |= EVLOOP_NONBLOCK;
 	else
 		arm(li, next);
@@ -262,10 +234,10 @@ loop_turn(struct loop *l, bool may_block)
 	li->turning = true;
 	li->pub.turns++;
 	wait_and_dispatch(li, may_block && !li->stopping);
-	if (!list_is_empty(&li->deferred))
-		run_deferred(li);
+	if (!list_is_empty(&li->pub.deferred))
+		turn_run_deferred(&li->pub);
 	wheel_advance(&li->wheel, li->pub.now_ms);
-	run_hooks(li);
+	turn_run_hooks(&li->pub);
 	end = clock_mono_us();
 	li->pub.last_turn_us = end > li->pub.now_us ? (unsigned)(end - li->pub.now_us) : 0;
 	li->turning = false;
@@ -291,64 +263,6 @@ bool
 loop_is_stopping(struct loop *l)
 {
 	return (loop_impl(l)->stopping);
-}
-
-void
-deferred_init(struct deferred *d, deferred_fn *fn, void *arg)
-{
-	d->magic = DEFERRED_MAGIC;
-	list_init(&d->link);
-	d->fn = fn;
-	d->arg = arg;
-}
-
-void
-loop_defer(struct loop *l, struct deferred *d)
-{
-	struct loop_impl *li = loop_impl(l);
-
-	CHECK_OBJ(d, DEFERRED_MAGIC);
-	if (!list_is_linked(&d->link))
-		list_add_tail(&li->deferred, &d->link);
-}
-
-void
-deferred_cancel(struct deferred *d)
-{
-	CHECK_OBJ(d, DEFERRED_MAGIC);
-	list_del(&d->link);
-}
-
-bool
-deferred_is_queued(const struct deferred *d)
-{
-	return (list_is_linked(&d->link));
-}
-
-void
-turn_hook_init(struct turn_hook *h, turn_hook_fn *fn, void *arg)
-{
-	h->magic = TURN_HOOK_MAGIC;
-	list_init(&h->link);
-	h->fn = fn;
-	h->arg = arg;
-}
-
-void
-loop_on_turn_end(struct loop *l, struct turn_hook *h)
-{
-	struct loop_impl *li = loop_impl(l);
-
-	CHECK_OBJ(h, TURN_HOOK_MAGIC);
-	if (!list_is_linked(&h->link))
-		list_add_tail(&li->hooks, &h->link);
-}
-
-void
-turn_hook_remove(struct turn_hook *h)
-{
-	CHECK_OBJ(h, TURN_HOOK_MAGIC);
-	list_del(&h->link);
 }
 
 const char *

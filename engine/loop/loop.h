@@ -28,8 +28,8 @@ struct err;
 #define TURN_HOOK_MAGIC	0x54484f4bu	/* "THOK" */
 
 /*
- * The part of a loop that its users may read, through the inline functions below. The rest
- * belongs to the implementation: engine/loop, or the simulated twin in tests.
+ * The part of a loop that the implementations share: engine/loop, and the simulated twin in
+ * tests. Users read it through the inline functions below.
  */
 struct loop {
 	unsigned	magic;
@@ -38,6 +38,8 @@ struct loop {
 	uint64_t	now_us;		/* monotonic */
 	uint64_t	wall_us;	/* since the epoch, derived from now_us */
 	uint64_t	turns;		/* turns begun */
+	struct list	deferred;	/* struct deferred: what waits for step 2 */
+	struct list	hooks;		/* struct turn_hook: step 4 */
 };
 
 typedef void deferred_fn(void *arg);

@@ -23,8 +23,6 @@ struct loop_impl {
 	bool			 turning;	/* inside loop_turn() */
 	bool			 stopping;
 	struct event_base	*base;
-	struct list		 deferred;
-	struct list		 hooks;
 	uint64_t		 armed_ms;	/* what the timerfd is set to, or TIMER_NEVER */
 	uint64_t		 wall_from_us;	/* when wall_offset_us was taken */
 	uint64_t		 wall_offset_us;/* wall minus monotonic */

@@ -2,6 +2,7 @@
 # The simulated loop and network: linked in place of libengine_loop.a, before libengine_net.a.
 check_LIBRARIES += libsim.a
 libsim_a_SOURCES = \
+	engine/loop/turn.c \
 	tests/sim/sim.h \
 	tests/sim/sim_int.h \
 	tests/sim/sim_loop.c \

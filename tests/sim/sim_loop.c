@@ -15,6 +15,7 @@
 #include "engine/loop/mailbox.h"
 #include "engine/loop/sig.h"
 #include "engine/loop/timer.h"
+#include "engine/loop/turn.h"
 #include "engine/mem/alloc.h"
 #include "engine/mem/err.h"
 #include "tests/sim/sim_int.h"
@@ -35,8 +36,6 @@ struct sim_loop {
 	bool		 stopping;
 	bool		 turning;
 	struct list	 link;		/* among the world's loops */
-	struct list	 deferred;
-	struct list	 hooks;
 	struct list	 timers;	/* sorted by deadline; plain, where the engine has a wheel */
 	struct list	 watches;	/* struct sim_watch, in the order of io_add() */
 	struct mail	*mail_first;
@@ -176,7 +175,7 @@ has_work(const struct sim_loop *sl)
 {
 	struct sim_watch *w;
 
-	if (!list_is_empty(&sl->deferred) || sl->mail_first != NULL ||
+	if (!list_is_empty(&sl->pub.deferred) || sl->mail_first != NULL ||
 	    first_deadline(sl) <= sim_now_ms())
 		return (true);
 	LIST_FOREACH(w, &sl->watches, struct sim_watch, link) {
@@ -451,22 +450,6 @@ run_io(struct sim_loop *sl)
 	}
 }
 
-/* Takes the front of the queue away first: what callbacks add waits for the next turn. */
-static void
-run_deferred(struct sim_loop *sl)
-{
-	struct list ready;
-	struct deferred *d;
-
-	list_init(&ready);
-	list_splice(&ready, &sl->deferred);
-	while ((d = list_first_entry(&ready, struct deferred, link)) != NULL) {
-		CHECK_OBJ(d, DEFERRED_MAGIC);
-		list_del(&d->link);
-		d->fn(d->arg);
-	}
-}
-
 static void
 run_timers(struct sim_loop *sl)
 {
@@ -484,18 +467,6 @@ run_timers(struct sim_loop *sl)
 		list_del(&t->link);
 		t->deadline_ms = TIMER_NEVER;
 		t->fn(t->arg);
-	}
-}
-
-static void
-run_hooks(struct sim_loop *sl)
-{
-	struct turn_hook *h;
-	struct turn_hook *next;
-
-	LIST_FOREACH_SAFE(h, next, &sl->hooks, struct turn_hook, link) {
-		CHECK_OBJ(h, TURN_HOOK_MAGIC);
-		h->fn(h->arg);
 	}
 }
 
@@ -519,9 +490,9 @@ loop_turn(struct loop *l, bool may_block)
 	read_time(sl);
 	run_io(sl);
 	mailbox_drain(l);
-	run_deferred(sl);
+	turn_run_deferred(l);
 	run_timers(sl);
-	run_hooks(sl);
+	turn_run_hooks(l);
 	sl->turning = false;
 }
 
@@ -536,8 +507,7 @@ loop_new(struct loop **r)
 		return (err_memory());
 	must(world.begun);
 	sl->pub.magic = LOOP_MAGIC;
-	list_init(&sl->deferred);
-	list_init(&sl->hooks);
+	turn_init(&sl->pub);
 	list_init(&sl->timers);
 	list_init(&sl->watches);
 	list_init(&sl->link);
@@ -556,7 +526,7 @@ loop_free(struct loop **l)
 	TAKE_OBJ(pub, l, LOOP_MAGIC);
 	sl = sim_loop(pub);
 	must(!sl->turning);
-	must(list_is_empty(&sl->deferred));
+	must(list_is_empty(&sl->pub.deferred));
 	must(list_is_empty(&sl->timers));
 	must(list_is_empty(&sl->watches));
 	list_del(&sl->link);
@@ -586,64 +556,6 @@ bool
 loop_is_stopping(struct loop *l)
 {
 	return (sim_loop(l)->stopping);
-}
-
-void
-deferred_init(struct deferred *d, deferred_fn *fn, void *arg)
-{
-	d->magic = DEFERRED_MAGIC;
-	list_init(&d->link);
-	d->fn = fn;
-	d->arg = arg;
-}
-
-void
-loop_defer(struct loop *l, struct deferred *d)
-{
-	struct sim_loop *sl = sim_loop(l);
-
-	CHECK_OBJ(d, DEFERRED_MAGIC);
-	if (!list_is_linked(&d->link))
-		list_add_tail(&sl->deferred, &d->link);
-}
-
-void
-deferred_cancel(struct deferred *d)
-{
-	CHECK_OBJ(d, DEFERRED_MAGIC);
-	list_del(&d->link);
-}
-
-bool
-deferred_is_queued(const struct deferred *d)
-{
-	return (list_is_linked(&d->link));
-}
-
-void
-turn_hook_init(struct turn_hook *h, turn_hook_fn *fn, void *arg)
-{
-	h->magic = TURN_HOOK_MAGIC;
-	list_init(&h->link);
-	h->fn = fn;
-	h->arg = arg;
-}
-
-void
-loop_on_turn_end(struct loop *l, struct turn_hook *h)
-{
-	struct sim_loop *sl = sim_loop(l);
-
-	CHECK_OBJ(h, TURN_HOOK_MAGIC);
-	if (!list_is_linked(&h->link))
-		list_add_tail(&sl->hooks, &h->link);
-}
-
-void
-turn_hook_remove(struct turn_hook *h)
-{
-	CHECK_OBJ(h, TURN_HOOK_MAGIC);
-	list_del(&h->link);
 }
 
 /* ---- timer.h ---- */
