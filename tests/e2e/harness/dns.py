@@ -8,6 +8,8 @@
 It answers A over UDP; other types have no records. A name that was not set does not exist; one
 that is silent gets no answer at all until it is set."""
 
+import atexit
+import functools
 import os
 import shutil
 import socket
@@ -20,6 +22,17 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 A, IN, NXDOMAIN = 1, 1, 3
 
 
+@functools.lru_cache(maxsize=None)
+def library():
+    """Built once a process."""
+    folder = tempfile.mkdtemp(prefix="weir-dns-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = os.path.join(folder, "dns_here.so")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", path, os.path.join(HERE, "dns_here.c"),
+                    "-ldl"], check=True, timeout=60)
+    return path
+
+
 class Dns:
     def __init__(self):
         self.names = {}  # name: (addresses, ttl), or None: silent
@@ -29,12 +42,8 @@ class Dns:
         self.stopping = False
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind(("127.0.0.1", 0))
-        self.dir = tempfile.mkdtemp(prefix="weir-dns-")
-        library = os.path.join(self.dir, "dns_here.so")
-        subprocess.run(["cc", "-shared", "-fPIC", "-o", library,
-                        os.path.join(HERE, "dns_here.c"), "-ldl"], check=True, timeout=60)
         # A sanitizer wants to be the first library, and need not be.
-        self.env = {"LD_PRELOAD": library, "DNS_HERE": str(self.sock.getsockname()[1]),
+        self.env = {"LD_PRELOAD": library(), "DNS_HERE": str(self.sock.getsockname()[1]),
                     "ASAN_OPTIONS": "verify_asan_link_order=0"}
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
@@ -50,7 +59,6 @@ class Dns:
         self.sock.sendto(b"", self.sock.getsockname())
         self.thread.join(2)
         self.sock.close()
-        shutil.rmtree(self.dir, ignore_errors=True)
 
     def set(self, name, addresses, ttl=1):
         """From now on; those who wait for it have their answer."""
