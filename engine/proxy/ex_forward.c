@@ -21,22 +21,14 @@ ex_client(const struct exchange *ex)
 }
 
 /*
- * The client's address by X-Forwarded-For: from the right, past every trusted proxy. Stops at what
- * is no address: nothing to its left can be believed.
+ * The client's address by X-Forwarded-For, all its lines as one list: from the right, past every
+ * trusted proxy. Stops at what is no address: nothing to its left can be believed.
  */
 static const struct addr *
-named_client(struct exchange *ex, const struct cidr_set *trusted)
+named_client(struct exchange *ex, struct slice value, const struct cidr_set *trusted)
 {
-	const struct hdr *h = headers_get(&ex->req.m.headers, HDR_X_FORWARDED_FOR);
 	const struct addr *found = NULL;
-	struct slice value;
 
-	/* Several lines are one list: the last line is its right end. */
-	for (const struct hdr *n = h; n != NULL; n = headers_next(&ex->req.m.headers, n))
-		h = n;
-	if (h == NULL)
-		return (NULL);
-	value = hdr_value(h);
 	while (value.len > 0) {
 		struct slice piece = value;
 		struct addr *a;
@@ -110,8 +102,8 @@ set_forwarded(struct exchange *ex)
 	bool ok = true;
 
 	if (trust) {
-		ex->client = named_client(ex, trusted);
 		before = joined(ex, HDR_X_FORWARDED_FOR);
+		ex->client = named_client(ex, before, trusted);
 	}
 	(void)headers_remove_id(hs, HDR_FORWARDED);
 	(void)headers_remove_id(hs, HDR_X_FORWARDED_FOR);

@@ -111,6 +111,19 @@ def test_trusted_proxies(pair):
     assert gw.wait_access()["client_ip"] == "198.51.100.7"
 
 
+@pytest.mark.parametrize("lines,client", [
+    (["198.51.100.7", "127.0.0.9"], "198.51.100.7"),
+    (["6.6.6.6, 198.51.100.7", "127.0.0.9, 127.0.0.8"], "198.51.100.7"),
+    (["6.6.6.6", "198.51.100.7", "[fd00::1], 127.0.0.9"], "198.51.100.7"),
+    (["6.6.6.6, junk", "127.0.0.9"], "127.0.0.9"), (["127.0.0.9", ""], "127.0.0.1"),
+    (["127.0.0.5", "127.0.0.9"], "127.0.0.5")])
+def test_several_lines_are_one_list(pair, lines, client):
+    gw, o = pair(listener="trusted_proxies: [127.0.0.0/8, 'fd00::/8']")
+    gw.get("/", [("X-Forwarded-For", line) for line in lines])
+    assert o.requests[0].all("x-forwarded-for") == [", ".join([*lines, "127.0.0.1"]).encode()]
+    assert gw.wait_access()["client_ip"] == client
+
+
 def test_host_goes_on(pair):
     gw, o = pair()
     gw.get("/", host="shop.test:8080")
