@@ -50,3 +50,19 @@ FUZZ_TARGETS += tests/fuzz/fuzz_uri
 tests_fuzz_fuzz_uri_SOURCES = tests/fuzz/fuzz_uri.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_uri_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_uri_LDADD = libengine_http.a libengine_mem.a libengine_base.a $(JEMALLOC_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_field
+tests_fuzz_fuzz_field_SOURCES = tests/fuzz/fuzz_field.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_field_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_field_LDADD = libengine_http.a libengine_mem.a libengine_base.a $(JEMALLOC_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_addr
+tests_fuzz_fuzz_addr_SOURCES = tests/fuzz/fuzz_addr.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_addr_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_addr_LDADD = libengine_base.a
+
+FUZZ_TARGETS += tests/fuzz/fuzz_scalar
+tests_fuzz_fuzz_scalar_SOURCES = tests/fuzz/fuzz_scalar.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_scalar_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_scalar_LDADD = libengine_config.a libengine_mem.a libengine_base.a $(YAML_LIBS) \
+	$(JEMALLOC_LIBS)
