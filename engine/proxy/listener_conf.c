@@ -65,7 +65,7 @@ static struct schema limits_schema =
 
 static const struct schema_row listener_rows[] = {
 	SCHEMA_ROW("listen", LISTEN, struct listener_conf, listen, .flags = SCHEMA_REQUIRED,
-	    .help = "a port (IPv4 and IPv6), address:port, or unix:/path"),
+	    .help = "a port (IPv4 and IPv6), or address:port"),
 	SCHEMA_ROW("trusted_proxies", LIST, struct listener_conf, trusted_proxies,
 	    .elem = SCHEMA_CIDR, .help = "addresses whose X-Forwarded-* fields are believed"),
 	SCHEMA_ROW("timeout", OBJECT, struct listener_conf, timeout, .sub = &timeout_schema,
