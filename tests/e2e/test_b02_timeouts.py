@@ -127,6 +127,30 @@ def test_client_that_stops_reading(pair):
         assert o.wait(lambda: o.conns[0].closed.is_set(), 5)
 
 
+def test_client_that_reads_slowly_but_steadily(pair):
+    """A kernel with a large buffer takes more only when a third of it is free, which is minutes
+    away from such a client; what it acknowledges shows that it is there."""
+    def play(conn, req):
+        conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+        try:
+            while True:
+                conn.send(b"x" * 65536)
+        except OSError:
+            pass
+    gw, _ = pair(play, listener="timeout: { write_idle: 1s }\n"
+                                "    min_rate: { rate: 2000B/s, grace: 1s }")
+    with gw.client(rcvbuf=8192) as c:
+        c.send(c.head("GET", "/"))
+        begun, got = time.monotonic(), 0
+        while took(begun) < 4:
+            time.sleep(0.05)    # the pace is what is tested
+            got += len(c.sock.recv(2048))
+        assert got > 50000
+        c.rst()
+    e = gw.wait_access()
+    assert e["reason"] == "client_closed" and e["duration_ms"] > 3900, e
+
+
 def test_first_byte(pair):
     gw, o = pair(lambda conn, req: conn.wait_gone(8), route="timeout: { first_byte: 300ms }")
     begun = time.monotonic()
