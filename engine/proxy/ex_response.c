@@ -166,12 +166,13 @@ ex_idle_left(struct exchange *ex, uint64_t now)
 
 	if (ex->step == EX_AWAIT && ex->up != NULL)
 		return (await_left(ex, now));
-	if (ex->step != EX_REPLY)
+	if (ex->step != EX_REPLY && ex->step != EX_RESP_FILTERS)
 		return (0);
 	idle = idle_limit(ex);
 	if (idle == 0)
 		return (EX_NO_LIMIT);
-	if (out->queued > 0 || ex->up == NULL)
+	/* A filter that waits has a limit of its own, as the client has. */
+	if (out->queued > 0 || ex->up == NULL || chain_resp_busy(&ex->chain))
 		return (idle);
 	return (left_of(idle, ex->up_sent && !is_tunnel ? up_read_ms(ex->up) :
 	    up_read_ms(ex->up) > up_wrote_ms(ex->up) ? up_read_ms(ex->up) :

@@ -827,6 +827,33 @@ test_response_stream_and_whole(void **state)
 	}
 }
 
+/* A filter that wants all of it waits as long as it comes, and no longer. */
+static void
+test_response_whole_comes_slowly(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	start("shout: { resp: whole }, probe: pass, timeout: { idle: 10s }");
+	c = get();
+	s = sim_server_take("10.0.0.1:80");
+	sim_send(s, SLICE("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"));
+	for (unsigned i = 0; i < 4; i++) {
+		sim_advance(8000);
+		sim_send(s, SLICE("x"));
+	}
+	sim_run_until_idle();
+	expect_end(c, "HTTP/1.1 200", "XXXX");
+	start("shout: { resp: whole }, probe: pass, timeout: { idle: 10s }");
+	c = get();
+	s = sim_server_take("10.0.0.1:80");
+	sim_send(s, SLICE("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nx"));
+	sim_advance(9900);
+	assert_int_equal(sim_received(c).len, 0);
+	sim_advance(200);
+	expect_end(c, "HTTP/1.1 504", "upstream_idle");
+}
+
 static void
 test_response_verdicts(void **state)
 {
@@ -920,6 +947,7 @@ main(void)
 		cmocka_unit_test(test_request_verdicts),
 		cmocka_unit_test(test_client_goes_while_its_body_waits),
 		cmocka_unit_test(test_response_stream_and_whole),
+		cmocka_unit_test(test_response_whole_comes_slowly),
 		cmocka_unit_test(test_response_verdicts),
 		cmocka_unit_test(test_response_limit),
 		cmocka_unit_test(test_response_back_pressure),
