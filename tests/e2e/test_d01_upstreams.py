@@ -2,6 +2,7 @@
 """Servers, balancing, pools, replay."""
 
 import os
+import socket
 import tempfile
 from collections import Counter
 
@@ -125,6 +126,20 @@ def test_hash_by_path(start, origins):
             c.request("GET", "/p%d" % (i % 10))
     sets = [{r.target for r in o.requests} for o in os_]
     assert sum(len(s) for s in sets) == 10
+
+
+def test_hash_by_client_address(start, origins):
+    os_ = [origins() for _ in range(3)]
+    gw = start(conf([o.address for o in os_], "balance: { hash: client_ip }"))
+    for i in range(40):
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", gw.port()),
+                                          source_address=("127.0.0.%d" % (i + 1), 0)) as s:
+                s.sendall(b"GET /%d HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % i)
+                assert s.recv(65536).startswith(b"HTTP/1.1 200 ")
+    targets = [{r.target for r in o.requests} for o in os_]
+    assert sum(len(t) for t in targets) == 40, "one server an address"
+    assert all(targets), "40 addresses over 3 servers"
 
 
 def test_failed_connect_tries_another(start, origins):

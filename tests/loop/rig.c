@@ -27,6 +27,7 @@ static struct {
 	struct stats	*stats;
 	struct sockets	*sockets;
 	struct snapshot	*snap;
+	uint64_t	 generation;
 } rig;
 
 struct worker *
@@ -62,7 +63,7 @@ read_text(struct build *b, const char *yaml)
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, yaml, n), (ssize_t)n);
 	close(fd);
-	ok = build_run(b, &prog, &opt, NULL, 1);
+	ok = build_run(b, &prog, &opt, rig.snap, ++rig.generation);
 	unlink(path);
 	return (ok);
 }
@@ -101,6 +102,7 @@ static void
 build(const char *yaml)
 {
 	struct worker *workers[] = { &rig.worker };
+	struct snapshot *before = rig.snap;
 	struct build b;
 
 	if (!read_text(&b, yaml)) {
@@ -113,6 +115,14 @@ build(const char *yaml)
 	assert_true(proxy_publish(rig.snap, workers, 1, &rig.main));
 	sockets_commit(rig.sockets);
 	build_fini(&b);
+	snapshot_discard(&before);
+	sim_run_until_idle();
+}
+
+void
+rig_reload(const char *yaml)
+{
+	build(yaml);
 }
 
 void
@@ -129,7 +139,6 @@ rig_start(const struct proxy_program *program, const char *yaml)
 	assert_null(proxy_worker_enter(&rig.worker));
 	rig.sockets = sockets_new(1);
 	build(yaml);
-	sim_run_until_idle();
 }
 
 void

@@ -18,6 +18,8 @@
 /* Begins the world. The test fails when the configuration is not right. The program's table of
    filters must be the same for every start of one process: it becomes keys of the schema. */
 void	rig_start(const struct proxy_program *, const char *yaml);
+/* Another configuration is in force; what runs ends by the one it began with. */
+void	rig_reload(const char *yaml);
 /* Ends all of it; what was not given back is found here. */
 void	rig_stop(void);
 /* What is wrong with this configuration, as `check` says it; outside of a world. Free it. */

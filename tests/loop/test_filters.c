@@ -412,6 +412,48 @@ test_wait_and_go_on(void **state)
 	expect_end(c, "HTTP/1.1 200 OK\r\n", "X-Behind: 1\r\n");
 }
 
+/* The filter, and the server it is for, are not in the next configuration: who waits has both. */
+static void
+test_reload_while_waiting(void **state)
+{
+	struct sim_conn *c, *late;
+
+	(void)state;
+	start("probe: wait");
+	sim_server("10.0.0.2:80", SIM_ACCEPT);
+	c = get();
+	rig_reload("version: 1\n"
+	    "listeners: { web: { listen: \"127.0.0.1:8080\" } }\n"
+	    "upstreams: { other: { servers: [\"10.0.0.2:80\"] } }\n"
+	    "routes: [ { prefix: /, upstream: other } ]\n");
+	late = get();
+	assert_int_equal(seen.calls, 1);
+	assert_int_equal(sim_server_count("10.0.0.2:80"), 1);
+	sim_advance(50);
+	assert_int_equal(seen.calls, 2);
+	assert_true(has(answer(OK), "X-Probe: 1\r\n"));
+	assert_int_equal(seen.logs, 1);
+	sim_reset(late);
+	expect_end(c, "HTTP/1.1 200 OK\r\n", "X-Behind: 1\r\n");
+}
+
+static void
+test_client_goes_after_a_reload(void **state)
+{
+	struct sim_conn *c;
+
+	(void)state;
+	start("probe: never");
+	c = get();
+	rig_reload(HEAD "  - { prefix: /, upstream: u }\n");
+	sim_reset(c);
+	sim_run_until_idle();
+	assert_int_equal(seen.cancels, 1);
+	assert_int_equal(seen.gones, 1);
+	assert_int_equal(seen.logs, 1);
+	rig_stop();
+}
+
 /* Something listens on the machine where the configuration wants to: no business of these tests. */
 static void
 test_ports_of_the_machine_do_not_matter(void **state)
@@ -928,6 +970,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wait_and_go_on),
 		cmocka_unit_test(test_ports_of_the_machine_do_not_matter),
+		cmocka_unit_test(test_reload_while_waiting),
+		cmocka_unit_test(test_client_goes_after_a_reload),
 		cmocka_unit_test(test_others_are_served_meanwhile),
 		cmocka_unit_test(test_done_before_return),
 		cmocka_unit_test(test_armed_in_one_phase_awaited_in_another),

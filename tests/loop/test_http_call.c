@@ -230,6 +230,98 @@ test_time_out(void **state)
 	expect_answer(c, "HTTP/1.1 504 ", "upstream_timeout");
 }
 
+/* How far the call has come when something happens to it. */
+enum stage {
+	CONNECTING,
+	ASKED,
+	HALF_A_HEAD,
+	HALF_A_BODY,
+	REUSED,		/* over a connection that had been idle */
+	N_STAGES
+};
+
+static struct sim_conn *
+start_at(enum stage stage, struct sim_conn **a_r)
+{
+	struct sim_conn *c = start(stage == REUSED ? "GET /authz HTTP/1.1\r\nHost: h\r\n\r\n" : "");
+
+	*a_r = NULL;
+	if (stage == CONNECTING) {
+		sim_server(AUTHZ, SIM_BLACKHOLE);
+		sim_server(AUTHZ2, SIM_BLACKHOLE);
+	} else if (stage == REUSED) {
+		/* Two requests, for two servers in turn: whichever is called has one idle. */
+		*a_r = authz();
+		sim_send(*a_r, SLICE("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+		sim_run_until_idle();
+		(void)sim_received(c);
+		sim_send(c, SLICE("GET /authz HTTP/1.1\r\nHost: h\r\n\r\n"));
+		sim_run_until_idle();
+		sim_send(authz(), SLICE("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+		sim_run_until_idle();
+	}
+	sim_send(c, SLICE(GET));
+	sim_run_until_idle();
+	if (stage == CONNECTING || stage == REUSED)
+		return (c);
+	*a_r = authz();
+	if (stage == HALF_A_HEAD)
+		sim_send(*a_r, SLICE("HTTP/1.1 200 OK\r\nContent-"));
+	else if (stage == HALF_A_BODY)
+		sim_send(*a_r, SLICE("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"));
+	sim_run_until_idle();
+	return (c);
+}
+
+#define CONF_WITHOUT							\
+	"version: 1\n"							\
+	"listeners: { web: { listen: \"127.0.0.1:8080\" } }\n"		\
+	"upstreams: { u: { servers: [\"" SERVER "\"] } }\n"		\
+	"routes: [ { prefix: /, upstream: u } ]\n"
+
+/* With and without the upstream that is called gone from the configuration meanwhile. */
+static void
+test_ends_in_each_stage(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2 * N_STAGES; i++) {
+		enum stage stage = (enum stage)(i / 2);
+		struct sim_conn *a, *c = start_at(stage, &a);
+
+		if (i % 2 == 1)
+			rig_reload(CONF_WITHOUT);
+		sim_reset(c);
+		sim_run_until_idle();
+		assert_int_equal(n_gone, 1);
+		sim_advance(1000);
+		rig_stop();
+
+		c = start_at(stage, &a);
+		if (i % 2 == 1)
+			rig_reload(CONF_WITHOUT);
+		sim_advance(1000);
+		expect_answer(c, stage == REUSED ? "HTTP/1.1 200 " : "HTTP/1.1 504 ", "timeout");
+	}
+}
+
+static void
+test_answered_after_a_reload(void **state)
+{
+	struct sim_conn *a, *c = start_at(HALF_A_HEAD, &a);
+
+	(void)state;
+	assert_null(sim_expect(a, SLICE("GET /check?a=b HTTP/1.1\r\nHost: authz.test\r\n"
+	    "X-Ask: please\r\n\r\n")));
+	rig_reload(CONF_WITHOUT);
+	sim_send(a, SLICE("Length: 0\r\nX-User: ann\r\n\r\n"));
+	sim_run_until_idle();
+	assert_null(sim_expect_open(a));
+	serve();
+	/* That request was the last that needed its pool. */
+	assert_null(sim_expect_closed(a));
+	expect_answer(c, "HTTP/1.1 200 ", "hi");
+}
+
 static void
 test_client_goes(void **state)
 {
@@ -325,6 +417,8 @@ main(void)
 		cmocka_unit_test(test_answer_too_long),
 		cmocka_unit_test(test_time_out),
 		cmocka_unit_test(test_client_goes),
+		cmocka_unit_test(test_ends_in_each_stage),
+		cmocka_unit_test(test_answered_after_a_reload),
 		cmocka_unit_test(test_broken_answers),
 		cmocka_unit_test(test_another_server_when_one_refuses),
 		cmocka_unit_test(test_nobody_there),
