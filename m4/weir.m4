@@ -71,6 +71,8 @@ AC_DEFUN([WEIR_ARG_SANITIZERS], [
 		INSTRUMENT_CFLAGS="$INSTRUMENT_CFLAGS --coverage -fprofile-update=atomic"
 		INSTRUMENT_LDFLAGS="$INSTRUMENT_LDFLAGS --coverage"
 		AS_IF([test "x$weir_user_cflags" != xyes], [CFLAGS="-O0 -g"])
+		# The counters of gcov live in what setjmp may clobber, and gcc blames the code.
+		WEIR_ADD_CFLAG([INSTRUMENT_CFLAGS], [-Wno-clobbered])
 	])
 	AC_SUBST([INSTRUMENT_CFLAGS])
 	AC_SUBST([INSTRUMENT_LDFLAGS])

@@ -58,13 +58,14 @@ def test_answers_of_our_own_are_logged_true(pair, path, method):
     with gw.client() as c:
         c.send(c.head(method, path, [("Content-Length", "2000")] if path == "/file" else
                       [("Content-Length", "0")])[:-2])
-        time.sleep(0.1)     # the head's last bytes come late: that is `headers`
+        time.sleep(0.2)     # the head's last bytes come late: that is `headers`
         c.send(b"\r\n")
         m = c.response(method)
     e = gw.wait_access()
     assert (m.status, e["status"]) == (LOCAL[path], LOCAL[path])
     assert e["bytes_out"] == len(m.body), e
-    assert 90 <= e["duration_ms"] < 1000 and e["phases"]["headers"] >= 90, e
+    # a busy machine may read the first bytes late, and so have them wait for less
+    assert 100 <= e["duration_ms"] < 2000 and e["phases"]["headers"] >= 100, e
     assert abs(sum(e["phases"].values()) - e["duration_ms"]) < 0.01, e
 
 

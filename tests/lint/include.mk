@@ -7,6 +7,7 @@ TESTS += \
 	tests/lint/banned \
 	tests/lint/docs \
 	tests/lint/format \
+	tests/lint/hardened \
 	tests/lint/headers \
 	tests/lint/ignored \
 	tests/lint/includes \
