@@ -5,7 +5,7 @@ RIG_LIBS = libengine_app.a libengine_proxy.a libengine_upstream.a libengine_work
 	libengine_stats.a libengine_mem.a libengine_base.a \
 	$(JANSSON_LIBS) $(YAML_LIBS) $(JEMALLOC_LIBS) $(CMOCKA_LIBS)
 
-RIG_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=bind
+RIG_LDFLAGS_WRAP = $(AM_LDFLAGS) -Wl,--wrap=bind
 
 check_PROGRAMS += tests/loop/test_filters
 TESTS += tests/loop/test_filters
@@ -16,7 +16,7 @@ tests_loop_test_filters_SOURCES = \
 	tests/loop/rig.h \
 	tests/loop/test_filters.c
 tests_loop_test_filters_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_loop_test_filters_LDFLAGS = $(RIG_LDFLAGS)
+tests_loop_test_filters_LDFLAGS = $(RIG_LDFLAGS_WRAP)
 tests_loop_test_filters_LDADD = $(RIG_LIBS)
 
 # The gateway as it is, with its own filters.
@@ -66,7 +66,7 @@ tests_loop_test_http_call_SOURCES = \
 	tests/loop/rig.h \
 	tests/loop/test_http_call.c
 tests_loop_test_http_call_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_loop_test_http_call_LDFLAGS = $(RIG_LDFLAGS)
+tests_loop_test_http_call_LDFLAGS = $(RIG_LDFLAGS_WRAP)
 tests_loop_test_http_call_LDADD = libengine_clients.a $(RIG_LIBS)
 
 # Scripts: tests/sim/README.md has the commands.

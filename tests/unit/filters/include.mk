@@ -8,5 +8,5 @@ tests_unit_filters_test_filters_SOURCES = \
 	tests/loop/rig.h \
 	tests/unit/filters/test_filters.c
 tests_unit_filters_test_filters_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_filters_test_filters_LDFLAGS = $(RIG_LDFLAGS)
+tests_unit_filters_test_filters_LDFLAGS = $(RIG_LDFLAGS_WRAP)
 tests_unit_filters_test_filters_LDADD = libfilters.a $(RIG_LIBS)
