@@ -243,6 +243,14 @@ mem_alloc_count(void)
 }
 
 #ifdef HAVE_JEMALLOC
+/*
+ * The library reads this before it allocates. Its cache per thread is off: where there is no memory
+ * for the cache itself, jemalloc 5.3 uses it all the same and the process dies of that, be it
+ * in a constructor before main(). Requests do not miss it: what they take comes from slabs, pages
+ * and arenas.
+ */
+const char *malloc_conf = "tcache:false";
+
 static uint64_t
 mem_ctl(const char *name)
 {

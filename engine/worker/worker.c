@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/base/check.h"
+#include "engine/base/log.h"
 #include "engine/base/text.h"
 #include "engine/mem/alloc.h"
 #include "engine/worker/worker.h"
@@ -23,6 +24,9 @@ struct worker_thread {
 	bool		 has_begun;
 	struct err	*err;
 };
+
+/* There is no arena to give errors from; the detail goes to the log. */
+static struct err no_thread = { .code = ERR_SYSTEM, .what = "cannot start a worker's thread" };
 
 enum {
 	WORKER_PAGE_TICK_MS = 1000,
@@ -149,9 +153,10 @@ worker_start(struct worker *w, struct err *(*enter)(struct worker *),
 	}
 	pthread_cond_destroy(&t.begun);
 	pthread_mutex_destroy(&t.lock);
-	if (rc != 0)
-		return (err_system(NULL, rc, "cannot start worker %u", w->index));
-	return (t.err);
+	if (rc == 0)
+		return (t.err);
+	log_error("worker %u: thread: %s", w->index, strerror(rc));
+	return (&no_thread);
 }
 
 /* The message that ends a loop; the worker's own thread handles it. */

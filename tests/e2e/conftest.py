@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from harness import Gateway, Origin  # noqa: E402
+from harness.gateway import is_sanitized  # noqa: E402
 
 # One listener, one upstream, everything forwarded. Tests put their own keys in.
 BASE = """
@@ -41,6 +42,16 @@ def base(listener="", upstream="", route="", routes="", workers=1, more=""):
 def pytest_addoption(parser):
     parser.addoption("--gateway", default=os.environ.get("WEIR_GATEWAY"))
     parser.addoption("--quick", action="store_true")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "address_space: limits it, which no sanitizer survives")
+
+
+def pytest_collection_modifyitems(config, items):
+    path = config.getoption("--gateway")
+    if path and is_sanitized(path):
+        items[:] = [i for i in items if i.get_closest_marker("address_space") is None]
 
 
 @pytest.fixture(scope="session")
