@@ -9,7 +9,6 @@
 
 static struct {
 	atomic_uint_fast64_t open CC_CACHELINE(64);
-	atomic_uint_fast64_t refused;
 	atomic_uint_fast64_t refuse_at CC_CACHELINE(64);
 	atomic_uint_fast64_t shed_at;
 } limits = { .refuse_at = UINT64_MAX, .shed_at = UINT64_MAX };
@@ -44,7 +43,6 @@ proxy_limits_open(void)
 	if (n < atomic_load_explicit(&limits.refuse_at, memory_order_relaxed))
 		return (true);
 	atomic_fetch_sub_explicit(&limits.open, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&limits.refused, 1, memory_order_relaxed);
 	return (false);
 }
 
@@ -65,10 +63,4 @@ uint64_t
 proxy_limits_count(void)
 {
 	return (atomic_load_explicit(&limits.open, memory_order_relaxed));
-}
-
-uint64_t
-proxy_limits_refused(void)
-{
-	return (atomic_load_explicit(&limits.refused, memory_order_relaxed));
 }

@@ -25,6 +25,5 @@ void	 proxy_limits_close(void);
 /* Should a connection that has just answered be closed rather than kept? */
 bool	 proxy_limits_shed(void);
 uint64_t proxy_limits_count(void);
-uint64_t proxy_limits_refused(void);
 
 #endif

@@ -120,6 +120,19 @@ def test_start_waits(start, origins, dns):
     assert gw.get().body == b"x"
 
 
+def test_a_hup_while_a_start_waits_is_not_lost(start, origins, dns):
+    first, last = origins(says(b"first")), origins(says(b"last"))
+    dns.silence("a.test")
+    gw = start(named(first), env=dns.env, wait=False)
+    dns.wait_asked("a.test")
+    gw.write(base(), origin=last.address)
+    gw.kill(signal.SIGHUP)
+    dns.set("a.test", ["127.0.0.1"], ttl=60)
+    gw.wait_ready()
+    gw.until(lambda: gw.get().body == b"last", 8, "the last file")
+    assert gw.metric("weir_config_generation") == 2
+
+
 @pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_a_start_that_waits(start, origins, dns, signo):
     dns.silence("a.test")

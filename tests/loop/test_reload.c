@@ -381,6 +381,61 @@ test_server_goes(void **state)
 	}
 }
 
+/* The upstream goes while it is in doubt whether the server has seen a request. */
+static void
+test_doubt_over_a_reload(void **state)
+{
+	static const char post[] = "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct sim_conn *c, *s;
+
+		world_begin(state);
+		OK(gw_start(CONF));
+		c = client();
+		sim_send(c, SL(GET));
+		s = server(SERVER);
+		sim_send(s, SL(ANSWER));
+		sim_run_until_idle();
+		forget(c);
+		sim_window(s, 100000);	/* what is written is not acknowledged */
+		sim_hold(s, true);
+		sim_send(c, slice_of(post, sizeof post - 1));
+		sim_run_until_idle();
+		sim_close(s);
+		sim_run_until_idle();
+		assert_int_equal(gw_requests(), 1);
+		take_away(false);
+		assert_int_equal(gw_requests(), 1);
+		switch (i) {
+		case 0:		/* it has not: once more, by the configuration that it began with */
+			sim_reset(s);
+			s = server(SERVER);
+			sim_send(s, SL(ANSWER));
+			assert_has(c, "hello");
+			assert_ended(200, REASON_NONE);
+			break;
+		case 1:		/* the time is up */
+			sim_advance(20);
+			assert_has(c, "HTTP/1.1 502 ");
+			assert_ended(502, REASON_UPSTREAM_CLOSED);
+			break;
+		case 2:
+			sim_reset(c);
+			sim_run_until_idle();
+			assert_int_equal(gw_last()->reason, REASON_CLIENT_CLOSED);
+			break;
+		default:	/* the process ends */
+			break;
+		}
+		if (i < 3) {
+			OK(gw_is_empty(false));
+			assert_int_equal(gw_up_conns(), 0);
+		}
+		world_end(state);
+	}
+}
+
 /* The process ends with requests in each of the stages. */
 static void
 test_stop_in_each_stage(void **state)
@@ -414,6 +469,7 @@ main(void)
 		TEST(test_stop_gives_it_up),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_server_goes),
+		cmocka_unit_test(test_doubt_over_a_reload),
 		cmocka_unit_test(test_stop_in_each_stage),
 	};
 
