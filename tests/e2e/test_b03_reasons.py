@@ -150,12 +150,12 @@ class Ways:
     def client_closed(self):
         with self.gw.client() as c:
             c.send("GET /long/silent HTTP/1.1\r\nHost: a\r\n\r\n")
-            self.origin.wait_requests(1)
+            self.origin.wait(lambda: any(r.target == b"/long/silent" for r in self.origin.requests))
 
     def client_stalled(self):
         with Client(self.gw.port("fast"), rcvbuf=8192) as c:
             c.send("GET /long/large HTTP/1.1\r\nHost: a\r\n\r\n")
-            self.gw.wait_access()
+            self.gw.wait_access(lambda e: e["reason"] == "client_stalled")
 
     def ip_denied(self):
         return self.gw.get("/ip")
@@ -222,33 +222,45 @@ def full():
 PROVOKED = [name for name in vars(Ways) if name in documented()]
 
 
-@pytest.mark.parametrize("reason", PROVOKED)
-def test_all_tell_of_the_same_reason(start, origins, full, reason):
+def check(gw, reason, m):
+    """What was answered, if anything was, what was logged, and what was counted."""
+    status, error = documented()[reason]
+    e = gw.wait_access(lambda e: e["reason"] == reason)
+    gw.until(lambda: gw.metric("weir_requests_total", reason=reason, code=str(e["status"])) == 1, 5,
+             "the metric of " + reason)
+    if m is None:
+        assert e["status"] == (status if reason == "client_closed" else 200), reason
+        return
+    problem = json.loads(m.body)
+    assert m.get("content-type") == b"application/problem+json", reason
+    assert (m.status, e["status"], problem["status"]) == (status,) * 3, reason
+    assert problem["reason"] == reason and problem["title"]
+    assert problem["type"].endswith("#" + reason)
+    assert problem["request_id"] == e["request_id"] != "", reason
+    assert m.get("proxy-status").decode() == 'weir-gateway; error=%s; details="%s"' % (error, reason)
+    assert m.has("retry-after") == (status in (429, 503)), reason
+
+
+def provoke(start, origins, full, reasons, text=TEXT):
     o = origins(misbehave)
-    text = TEXT + ("limits: { connections: 1 }\n" if reason == "connection_limit" else "")
     with Dns() as dns:
         # Ready by the admin listener: whoever looks at `web` may be the one client allowed.
         gw = start(text, env=dns.env, ready="admin", origin=o.address, nobody=free_port(),
                    full=full)
         ways = Ways(gw)
         ways.origin = o
-        m = getattr(ways, reason)()
-    status, error = documented()[reason]
-    e = gw.wait_access(lambda e: e["reason"] == reason)
-    assert len([e for e in gw.access() if e["reason"]]) == 1, "nothing else went wrong"
-    gw.until(lambda: gw.metric("weir_requests_total", reason=reason, code=str(e["status"])) == 1, 5,
-             "the metric")
-    if m is None:
-        assert e["status"] == (status if reason == "client_closed" else 200)
-        return
-    problem = json.loads(m.body)
-    assert m.get("content-type") == b"application/problem+json"
-    assert (m.status, e["status"], problem["status"]) == (status,) * 3
-    assert problem["reason"] == reason and problem["title"]
-    assert problem["type"].endswith("#" + reason)
-    assert problem["request_id"] == e["request_id"] != ""
-    assert m.get("proxy-status").decode() == 'weir-gateway; error=%s; details="%s"' % (error, reason)
-    assert m.has("retry-after") == (status in (429, 503))
+        answers = {reason: getattr(ways, reason)() for reason in reasons}
+    for reason, m in answers.items():
+        check(gw, reason, m)
+    assert sorted(e["reason"] for e in gw.access()) == sorted(reasons), "nothing else went wrong"
+
+
+def test_all_tell_of_the_same_reason(start, origins, full):
+    provoke(start, origins, full, [r for r in PROVOKED if r != "connection_limit"])
+
+
+def test_all_tell_of_the_connection_limit(start, origins, full):
+    provoke(start, origins, full, ["connection_limit"], TEXT + "limits: { connections: 1 }\n")
 
 
 def test_requests_that_the_end_cuts_are_logged(start, origins):
