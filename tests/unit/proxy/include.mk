@@ -3,7 +3,7 @@ PROXY_ROUTER_LIBS = libengine_proxy.a libengine_http.a libengine_mem.a libengine
 	$(JEMALLOC_LIBS) $(CMOCKA_LIBS)
 
 PROXY_TESTS = tests/unit/proxy/test_router tests/unit/proxy/test_access_log \
-	tests/unit/proxy/test_proxy_stats
+	tests/unit/proxy/test_access_log_line tests/unit/proxy/test_proxy_stats
 check_PROGRAMS += $(PROXY_TESTS)
 TESTS += $(PROXY_TESTS)
 
@@ -18,6 +18,9 @@ PROXY_SEEING_LIBS = libengine_proxy.a libengine_upstream.a libengine_worker.a li
 tests_unit_proxy_test_access_log_SOURCES = tests/unit/proxy/test_access_log.c
 tests_unit_proxy_test_access_log_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_proxy_test_access_log_LDADD = $(PROXY_SEEING_LIBS)
+tests_unit_proxy_test_access_log_line_SOURCES = tests/unit/proxy/test_access_log_line.c
+tests_unit_proxy_test_access_log_line_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_proxy_test_access_log_line_LDADD = $(PROXY_SEEING_LIBS)
 tests_unit_proxy_test_proxy_stats_SOURCES = tests/unit/proxy/test_proxy_stats.c
 tests_unit_proxy_test_proxy_stats_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_proxy_test_proxy_stats_LDADD = $(PROXY_SEEING_LIBS)
