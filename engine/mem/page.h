@@ -72,10 +72,9 @@ void page_pool_fini(struct page_pool *pool);
 /* A page with one reference, contents undefined; NULL at the limit or without memory. */
 struct page *page_get(struct page_pool *pool) CC_MUST_USE;
 
-/* One page of at least `bytes`, at most 16 MiB: for bulk reads and heads that outgrow a page.  Up
-   to
-   PAGE_BIG_BYTES it has that size and comes from a few kept ones; larger ones come from the
-   allocator, so not for the common case.  NULL as above. */
+/* One page of at least `bytes`, at most 16 MiB: for bulk reads and heads that outgrow a page.
+   Up to PAGE_BIG_BYTES it has that size and comes from a few kept ones; larger ones come from
+   the allocator, so not for the common case.  NULL as above. */
 struct page *page_get_large(struct page_pool *pool, size_t bytes) CC_MUST_USE;
 
 void page_release_(struct page *page);

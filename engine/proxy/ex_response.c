@@ -40,8 +40,7 @@ ex_step_resp_filters(struct exchange *ex)
 		ex_drop_upstream(ex, REASON_NONE);
 		return (ex_go(ex, EX_RESP_FILTERS));
 	case FILTER_FAULT:
-		/* A local answer that cannot pass its own filters is a fault that cannot be told.
-		   */
+		/* A local answer that its own filters stop is a fault that cannot be told. */
 		if (ex->local)
 			ex->reply_begun = true;
 		return (ex_fault(ex, ex->chain.reason));
