@@ -17,8 +17,8 @@
 #include "engine/proxy/proxy_stats.h"
 
 enum {
-	/* How long, and how much of, what a client still sends is thrown away after our last word, so
-	   that RST does not destroy the answer on its way (RFC 9112, 9.6). */
+	/* How long, and how much of, what a client still sends is thrown away after our last
+	   word, so that RST does not destroy the answer on its way (RFC 9112, 9.6). */
 	LINGER_MS = 2000,
 	LINGER_BYTES = 1024 * 1024,
 	AGE_JITTER_PERCENT = 10,
