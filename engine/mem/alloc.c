@@ -251,6 +251,9 @@ mem_alloc_count(void)
  */
 const char *malloc_conf = "tcache:false";
 
+#define MEM_STRING_(x)	#x
+#define MEM_STRING(x)	MEM_STRING_(x)
+
 static uint64_t
 mem_ctl(const char *name)
 {
@@ -258,6 +261,12 @@ mem_ctl(const char *name)
 	size_t n = sizeof(v);
 
 	return (mallctl(name, &v, &n, NULL, 0) == 0 ? v : 0);
+}
+
+void
+mem_give_back(void)
+{
+	(void)mallctl("arena." MEM_STRING(MALLCTL_ARENAS_ALL) ".purge", NULL, NULL, NULL, 0);
 }
 
 static void
@@ -271,6 +280,12 @@ mem_stats_fill(struct mem_stats *s)
 	s->resident = mem_ctl("stats.resident");
 }
 #else
+void
+mem_give_back(void)
+{
+	(void)malloc_trim(0);
+}
+
 static void
 mem_stats_fill(struct mem_stats *s)
 {

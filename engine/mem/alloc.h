@@ -82,6 +82,10 @@ bool mem_fail_hit(void);
 /* Calls of this thread that allocated (malloc, calloc, realloc, map) through this folder. */
 uint64_t mem_alloc_count(void);
 
+/* Gives what was freed back to the system now; the allocator by itself waits for more to do, which
+   after a reload may never come. Control plane: takes locks, and time by what there is. */
+void mem_give_back(void);
+
 struct mem_stats {
 	uint64_t allocated;	/* bytes in use by the program */
 	uint64_t resident;	/* bytes that the allocator keeps in memory */

@@ -131,6 +131,8 @@ snapshot_free(struct snapshot *s)
 	arena = s->arena;
 	s->magic = 0;
 	arena_free(&arena);
+	/* A generation may have been large, and the next may be hours away. */
+	mem_give_back();
 }
 
 void

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A reload keeps connections and forks nothing; a bad file changes nothing."""
 
+import json
 import threading
 import time
 
@@ -85,6 +86,14 @@ def test_listeners_come_and_go(start, origin):
                     return True
             gw.until(refused, 5, "the end of the listener")
         assert kept.request("GET", "/").status == 200
+
+
+def test_a_changed_number_of_workers_says_what_it_needs(start, origin):
+    gw = start(base(workers=1), origin=origin.address)
+    gw.reload(base(workers=2))
+    gw.until(lambda: "workers: 2 takes effect with the next start; 1 are running" in gw.stderr(),
+             5, "a word about it")
+    assert json.loads(gw.admin("/status").body)["workers"] == 1 and gw.get().status == 200
 
 
 def test_port_taken_leaves_the_old_alone(start, origin):

@@ -99,6 +99,28 @@ test_map(void **state)
 	assert_int_equal(during.mapped, before.mapped);
 }
 
+/* What was freed is the system's again when asked for, not when the allocator gets to it. */
+static void
+test_give_back(void **state)
+{
+	enum { PIECES = 4096, PIECE_BYTES = 4096, ALL = PIECES * PIECE_BYTES };
+	static void *p[PIECES];
+	struct mem_stats during;
+	struct mem_stats after;
+
+	(void)state;
+	for (size_t i = 0; i < PIECES; i++)
+		p[i] = memset(xmalloc(PIECE_BYTES), 1, PIECE_BYTES);
+	mem_stats(&during);
+	for (size_t i = 0; i < PIECES; i++)
+		xfree(p[i]);
+	mem_give_back();
+	mem_stats(&after);
+#ifdef HAVE_JEMALLOC /* a sanitizer's allocator has no numbers */
+	assert_true(after.resident + ALL / 2 < during.resident);
+#endif
+}
+
 /* Builds something of a few allocations; NULL when memory ended. */
 static struct arena *
 build(size_t n)
@@ -217,6 +239,7 @@ main(void)
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_map),
+		cmocka_unit_test(test_give_back),
 		cmocka_unit_test(test_trap_each),
 		cmocka_unit_test(test_trap_nested),
 		cmocka_unit_test(test_overflow),
