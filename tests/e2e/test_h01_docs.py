@@ -360,6 +360,26 @@ def test_manual_page_names_what_the_program_takes(gateway_path):
         assert re.search(rf"(?m)^\.TP\n\.BI {option} ", page), option
 
 
+def test_manual_page_shows_the_first_file_of_the_readme(gateway_path):
+    with open(os.path.join(TOP, "docs", "weir-gateway.8"), encoding="utf-8") as f:
+        page = f.read()
+    assert f".nf\n{first_file()}.fi\n" in page
+
+
+# ---- configure ----
+
+def test_every_option_of_configure_is_told():
+    text = ""
+    for name in ("configure.ac", "m4/weir.m4"):
+        with open(os.path.join(TOP, name), encoding="utf-8") as f:
+            text += f.read()
+    with open(os.path.join(TOP, "CONTRIBUTING.md"), encoding="utf-8") as f:
+        page = f.read()
+    options = re.findall(r"AS_HELP_STRING\(\[(--[a-z-]+)", text)
+    assert {"--enable-asan", "--enable-coverage"} <= set(options)
+    assert [o for o in options if f"`{o}`" not in page] == []
+
+
 # ---- the demonstration ----
 
 def demo(build, *args):
