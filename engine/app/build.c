@@ -141,7 +141,8 @@ build_run(struct build *b, const struct app_program *prog, const struct load_opt
 	}
 	b->snap = snapshot_new(generation);
 	b->routes = part_new(PART_ROUTES, SLICE("routes"), sizeof(struct part), generation);
-	b->arena = b->routes->arena;
+	b->kept = b->routes->arena;
+	b->arena = arena_new("build");
 	b->diag = diag_new(b->arena);
 	build_all(b, opt);
 	mem_trap_leave(&trap);
@@ -173,5 +174,9 @@ build_fini(struct build *b)
 	snapshot_discard(&b->snap);
 	if (b->routes != NULL)
 		part_unref(&b->routes);
+	if (b->arena != NULL)
+		arena_free(&b->arena);
+	/* Most of what was read is not needed any more, and nothing else may be freed for long. */
+	mem_give_back();
 	b->magic = 0;
 }

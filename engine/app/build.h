@@ -26,7 +26,8 @@ struct build {
 	const struct snapshot		*before;	/* what runs now; NULL: nothing */
 	struct snapshot			*snap;
 	struct part			*routes;	/* until the snapshot has it */
-	struct arena			*arena;		/* of `routes`: holds all that was read */
+	struct arena			*arena;		/* all that was read, until build_fini() */
+	struct arena			*kept;		/* of `routes`: what a worker may meet */
 	struct diag			*diag;
 	struct gate			*gate;
 	const struct schema_obj		*root;		/* NULL: the files could not be read */

@@ -22,8 +22,47 @@ struct routes {
 	struct route			*v;
 	unsigned			 n;
 	struct router_rule		*rules;		/* of those whose matchers are sound */
+	struct map			 hosts;		/* names that are kept, each once */
+	const char			*file;		/* of the last mark, */
+	const char			*kept_file;	/* as it is kept */
 	unsigned			 n_rules;
 };
+
+/* ---- what is kept ----
+   All that was read goes when the build is over: what a route needs later is copied. */
+
+static struct slice
+keep(struct routes *r, struct slice s)
+{
+	return (arena_dup(r->b->kept, s));
+}
+
+/* Hosts are named by many routes. One that was refused is empty. */
+static struct slice
+keep_host(struct routes *r, struct slice name)
+{
+	const char *known = map_get(&r->hosts, name);
+
+	if (name.len == 0)
+		return (SLICE(""));
+	if (known != NULL)
+		return (slice_of(known, name.len));
+	name = keep(r, name);
+	(void)map_put(&r->hosts, name, (void *)(uintptr_t)name.p);
+	return (name);
+}
+
+static struct mark
+keep_mark(struct routes *r, struct mark mark)
+{
+	if (mark.file != r->file) {
+		r->file = mark.file;
+		r->kept_file = mark.file == NULL ? NULL :
+		    arena_cstr(r->b->kept, slice_str(mark.file));
+	}
+	mark.file = r->kept_file;
+	return (mark);
+}
 
 static struct mark
 place(const struct route_conf *c, const char *key)
@@ -87,7 +126,7 @@ canonical(struct routes *r, const struct route_conf *c, const char *key, struct 
 	switch (uri_canonical(raw, r->b->arena, &path)) {
 	case URI_OK:
 	case URI_ENCODED_SLASH:
-		return (path);
+		return (keep(r, path));
 	case URI_MALFORMED:
 	case URI_NO_MEMORY:
 		break;
@@ -107,6 +146,17 @@ without_slash(struct slice path)
 }
 
 static void
+match_hosts(struct routes *r, const struct route_conf *c, struct router_rule *rule)
+{
+	struct slice *v = arena_zarray(r->b->arena, c->hosts.count, sizeof *v);
+
+	for (uint32_t i = 0; i < c->hosts.count; i++)
+		v[i] = keep_host(r, SCHEMA_AT(struct slice, c->hosts, i));
+	rule->hosts = v;
+	rule->n_hosts = c->hosts.count;
+}
+
+static void
 match_methods(struct routes *r, const struct route_conf *c, struct router_rule *rule)
 {
 	struct slice *others = NULL;
@@ -120,8 +170,8 @@ match_methods(struct routes *r, const struct route_conf *c, struct router_rule *
 			continue;
 		}
 		if (others == NULL)
-			others = arena_zarray(r->b->arena, c->methods.count, sizeof *others);
-		others[rule->n_method_names++] = name;
+			others = arena_zarray(r->b->kept, c->methods.count, sizeof *others);
+		others[rule->n_method_names++] = keep(r, name);
 		rule->methods |= UINT64_C(1) << METHOD_OTHER;
 	}
 	rule->method_names = others;
@@ -172,8 +222,7 @@ match(struct routes *r, const struct route_conf *c, struct router_rule *rule)
 {
 	size_t errors = diag_errors(r->b->diag);
 
-	rule->hosts = c->hosts.items;
-	rule->n_hosts = c->hosts.count;
+	match_hosts(r, c, rule);
 	if (c->path.len > 0)
 		rule->path = canonical(r, c, "path", c->path);
 	else
@@ -231,7 +280,7 @@ find_upstream(struct routes *r, struct slice name, struct mark mark)
 static void
 act_split(struct routes *r, const struct route_conf *c, struct route *route)
 {
-	struct route_target *v = arena_zarray(r->b->arena, c->split.count, sizeof *v);
+	struct route_target *v = arena_zarray(r->b->kept, c->split.count, sizeof *v);
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < c->split.count; i++) {
@@ -295,12 +344,13 @@ check_target(struct routes *r, const struct route_conf *c, struct slice to)
 static void
 act_redirect(struct routes *r, const struct route_conf *c, struct route *route)
 {
-	struct route_redirect *rd = arena_znew(r->b->arena, struct route_redirect);
+	struct route_redirect *rd = arena_znew(r->b->kept, struct route_redirect);
 	struct slice to = c->redirect->to;
 	size_t n = 0;
 
 	if (!schema_is_wrong(&c->redirect->obj, "to") && schema_has(&c->redirect->obj, "to"))
 		check_target(r, c, to);
+	to = keep(r, to);
 	while (n < to.len && to.p[n] != '?' && to.p[n] != '#')
 		n++;
 	rd->to = slice_sub(to, 0, n);
@@ -319,8 +369,8 @@ respond_body(struct routes *r, const struct route_respond_conf *c)
 	const char *why = NULL;
 
 	if (c->file.len == 0)
-		return (text);
-	if (!load_slurp(b->arena, arena_cstr(b->arena, c->file), RESPOND_FILE_MAX, &text, &why))
+		return (keep(r, text));
+	if (!load_slurp(b->kept, arena_cstr(b->arena, c->file), RESPOND_FILE_MAX, &text, &why))
 		diag_error(b->diag, schema_mark(&c->obj, "file"), "cannot read \"%.*s\": %s",
 		    build_slice_len(c->file), c->file.p, why);
 	return (text);
@@ -330,8 +380,8 @@ static void
 act_respond(struct routes *r, const struct route_conf *c, struct route *route)
 {
 	const struct route_respond_conf *rc = c->respond;
-	struct route_respond *rs = arena_znew(r->b->arena, struct route_respond);
-	struct route_field *fields = arena_zarray(r->b->arena, rc->headers.count + 1,
+	struct route_respond *rs = arena_znew(r->b->kept, struct route_respond);
+	struct route_field *fields = arena_zarray(r->b->kept, rc->headers.count + 1,
 	    sizeof *fields);
 
 	rs->status = (uint16_t)rc->status;
@@ -342,8 +392,8 @@ act_respond(struct routes *r, const struct route_conf *c, struct route *route)
 		diag_error(r->b->diag, schema_mark(&rc->obj, "status"),
 		    "a response with status %u has no body", rs->status);
 	for (uint32_t i = 0; i < rc->headers.count; i++) {
-		struct slice name = rc->headers.keys[i];
-		struct slice value = SCHEMA_AT(struct slice, rc->headers, i);
+		struct slice name = keep(r, rc->headers.keys[i]);
+		struct slice value = keep(r, SCHEMA_AT(struct slice, rc->headers, i));
 		const char *why = edit_refused(name, EDIT_SET, false);
 
 		if (why != NULL)
@@ -451,7 +501,7 @@ obey(struct routes *r, const struct route_conf *c, const struct build_layer *lay
 	route->allow_encoded_slash = p->allow_encoded_slash;
 	route->host_upstream = p->host == ROUTE_HOST_UPSTREAM;
 	route->body_limit = p->body_limit;
-	sb = (struct snapshot_build){ .magic = SNAPSHOT_BUILD_MAGIC, .arena = r->b->arena,
+	sb = (struct snapshot_build){ .magic = SNAPSHOT_BUILD_MAGIC, .arena = r->b->kept,
 		.diag = r->b->diag, .prefix = route->prefix, .route = route->name };
 	route->chain = registry_chain(merged, build_first_filter(), &sb);
 }
@@ -464,25 +514,25 @@ name_route(struct routes *r, const struct route_conf *c, uint32_t i)
 	const struct route_conf *first;
 
 	if (c->name.len == 0)
-		return (slice_str(arena_printf(r->b->arena, "routes[%u]", i)));
+		return (slice_str(arena_printf(r->b->kept, "routes[%u]", i)));
 	first = map_put(&r->route_names, c->name, (void *)(uintptr_t)c);
 	if (first != NULL)
 		diag_error(r->b->diag, place(c, "name"),
 		    "a second route \"%.*s\"; the first one is at %s:%u",
 		    build_slice_len(c->name), c->name.p, place(first, "name").file,
 		    place(first, "name").line);
-	return (c->name);
+	return (keep(r, c->name));
 }
 
 static void
 compile(struct routes *r, const struct route_conf *c, uint32_t index)
 {
 	struct router_rule rule = { .n_hosts = 0 };
-	struct route route = { .magic = ROUTE_MAGIC, .index = index, .conf = c };
+	struct route route = { .magic = ROUTE_MAGIC, .index = index };
 	bool is_sound, allows = false;
 
 	route.name = name_route(r, c, index);
-	route.mark = schema_obj_mark(&c->obj);
+	route.mark = keep_mark(r, schema_obj_mark(&c->obj));
 	is_sound = match(r, c, &rule);
 	act(r, c, &route);
 	if (c->prefix.len > 0 && rule.prefix.len > 1)
@@ -515,7 +565,7 @@ report(void *arg, const struct router_rule *rule, const struct router_rule *othe
 {
 	struct routes *r = arg;
 
-	if (other == NULL || rule->route->conf == other->route->conf) {
+	if (other == NULL || rule->route->index == other->route->index) {
 		diag_error(r->b->diag, rule->mark, "route \"%.*s\": %s",
 		    build_slice_len(rule->route->name), rule->route->name.p, what);
 		return;
@@ -536,14 +586,15 @@ build_routes(struct build *b, struct build_names *names)
 	r->b = b;
 	r->names = names;
 	map_init(&r->route_names, b->arena);
+	map_init(&r->hosts, b->arena);
 	make_layers(r);
 	most = (size_t)list->count * r->n_layers + 1;
-	r->v = arena_zarray(b->arena, most, sizeof *r->v);
+	r->v = arena_zarray(b->kept, most, sizeof *r->v);
 	r->rules = arena_zarray(b->arena, most, sizeof *r->rules);
 	for (uint32_t i = 0; i < list->count; i++)
 		compile(r, SCHEMA_OBJ_AT(struct route_conf, *list, i), i);
 	b->gate->routes = r->v;
 	b->gate->n_routes = r->n;
 	/* Beside mistakes it is made only for what it has to say. */
-	b->gate->router = router_build(b->arena, r->rules, r->n_rules, report, r);
+	b->gate->router = router_build(b->kept, r->rules, r->n_rules, report, r);
 }

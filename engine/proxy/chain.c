@@ -5,6 +5,7 @@
 #include "engine/proxy/chain_int.h"
 #include "engine/proxy/exchange.h"
 #include "engine/proxy/gate.h"
+#include "engine/proxy/registry.h"
 
 enum {
 	/* resumptions of one exchange: more is a filter that runs in a circle */
@@ -58,10 +59,11 @@ const struct chain *
 chain_build(struct arena *arena, const struct chain_item *items, unsigned n)
 {
 	struct chain *c = arena_znew(arena, struct chain);
-	struct chain_link *all = arena_zarray(arena, n, sizeof *all);
-	uint16_t *rank = arena_zarray(arena, n, sizeof *rank);
+	struct chain_link all[REGISTRY_FILTERS_MAX];
+	uint16_t rank[REGISTRY_FILTERS_MAX];
 	size_t at;
 
+	must(n <= REGISTRY_FILTERS_MAX);
 	c->magic = CHAIN_MAGIC;
 	for (unsigned i = 0; i < n; i++) {
 		if (items[i].conf == NULL)
@@ -77,8 +79,12 @@ chain_build(struct arena *arena, const struct chain_item *items, unsigned n)
 	}
 	c->bytes = (uint32_t)at;
 	for (enum chain_phase p = 0; p < CHAIN__MAX; p++) {
-		struct chain_link *v = arena_zarray(arena, c->n_calls, sizeof *v);
+		struct chain_link *v;
+		unsigned n_links = 0;
 
+		for (unsigned i = 0; i < c->n_calls; i++)
+			n_links += has_phase(all[i].ops, p);
+		v = arena_zarray(arena, n_links, sizeof *v);
 		for (unsigned i = 0; i < c->n_calls; i++) {
 			if (has_phase(all[i].ops, p))
 				v[c->phase[p].n++] = all[i];

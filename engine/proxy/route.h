@@ -13,7 +13,6 @@
 #include "engine/mem/err.h"
 
 struct chain;
-struct route_conf;
 struct upstream;
 
 enum route_action {
@@ -77,7 +76,6 @@ struct route {
 	struct slice		 name;		/* as configured, or made from place: "routes[3]" */
 	/* canonical, no slash at its end; empty: `/` or no prefix */
 	struct slice		 prefix;
-	const struct route_conf	*conf;		/* the rest, as decoded */
 	uint32_t		 index;		/* in the file(s): dense, for statistics */
 	struct mark		 mark;
 };

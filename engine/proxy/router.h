@@ -26,8 +26,9 @@
 struct router;
 
 /*
- * One route's matchers. All slices and arrays outlive the router (the part's arena). Neither path
- * nor prefix: `prefix: /`. A slash at the end of a prefix changes nothing; 63 segments at most.
+ * One route's matchers. What the slices point to and method_names outlive the router (the part's
+ * arena). Neither path nor prefix: `prefix: /`. A slash at the end of a prefix changes nothing; 63
+ * segments at most.
  */
 struct router_rule {
 	const struct route	*route;

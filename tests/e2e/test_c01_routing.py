@@ -158,3 +158,29 @@ def test_strip_cannot_make_an_authority(shop):
     """/strip//evil must not go out as //evil, which some servers read as a host."""
     assert shop.get("/strip//evil.test/x").status == 200
     assert shop.a.requests[-1].target == b"/evil.test/x"
+
+
+def test_an_idle_route_is_small(start, origin):
+    """What was read for a route goes when it is compiled; also when a reload has replaced it."""
+    many = 20000
+
+    def conf(n):
+        routes = ['  - { name: r%d, hosts: [h%d.test], prefix: /v1/p%d, upstream: u }' % (i, i % 500, i)
+                  for i in range(n)]
+        return ('version: 1\nlisteners: { web: { listen: "127.0.0.1:@web@" } }\n'
+                'upstreams: { u: { servers: ["@origin@"] } }\nworkers: 1\nlog: { access: off }\n'
+                'admin: { listen: "127.0.0.1:@admin@" }\nroutes:\n' + "\n".join(routes))
+
+    def private(gw):
+        with open("/proc/%d/status" % gw.pid, encoding="ascii") as f:
+            return 1024 * int(next(line.split()[1] for line in f if line.startswith("RssAnon")))
+    few, gw = start(conf(10), origin=origin.address), start(conf(many), origin=origin.address)
+    if gw.sanitized:
+        return
+
+    def is_small():
+        return (private(gw) - private(few)) / many < 1024
+    gw.until(is_small, what="less than 1 KiB a route")
+    gw.reload(conf(many).replace("/v1/", "/v2/"))
+    assert gw.get("/v2/p7", host="h7.test").status == 200
+    gw.until(is_small, what="less than 1 KiB a route after a reload")

@@ -284,6 +284,7 @@ test_nothing_follows(void **state)
 	alone(BEGIN U "routes: 7\n", 4, "is a number");
 	alone(BEGIN U "routs: [ { upstream: u } ]\n", 4, "unknown key");
 	alone(BEGIN U "routes: [ { split: { u: abc } } ]\n", 4, "abc");
+	alone(BEGIN U "routes: [ { hosts: [a, 'b c'], upstream: u } ]\n", 4, "b c");
 	alone(BEGIN "upsteams: { u: {} }\nroutes: [ { upstream: u } ]\n", 3, "unknown key");
 	alone(BEGIN "upstreams: 7\nroutes: [ { upstream: u } ]\n", 3, "is a number");
 	alone(BEGIN "upstreams: { u: 7 }\nroutes: [ { upstream: u } ]\n", 3, "is a number");
