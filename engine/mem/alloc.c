@@ -5,6 +5,7 @@
 
 #include <sys/mman.h>
 
+#include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,9 +93,10 @@ void *
 xcalloc(size_t n, size_t size)
 {
 	void *p = mem_try_calloc(n, size);
+	size_t bytes;
 
 	if (unlikely(p == NULL))
-		mem_failed(n);
+		mem_failed(__builtin_mul_overflow(n, size, &bytes) ? SIZE_MAX : bytes);
 	return (p);
 }
 
@@ -174,7 +176,12 @@ mem_unmap(void *p, size_t n)
 #if CC_ASAN
 	free(p);
 #else
-	must(munmap(p, n) == 0);
+	/*
+	 * The kernel joins maps that lie side by side; taking one out of the middle makes two, and
+	 * it may have no more of them (vm.max_map_count). Then the memory goes, the addresses stay.
+	 */
+	if (unlikely(munmap(p, n) != 0))
+		must(errno == ENOMEM && madvise(p, n, MADV_DONTNEED) == 0);
 #endif
 }
 

@@ -32,6 +32,8 @@ void *mem_try_aligned(size_t align, size_t n) CC_MUST_USE; /* align a power of t
 /* Fresh zeroed pages of the system, aligned to align (a power of two, at least 4096; n is a
    multiple of it); counted like other allocations.  NULL on failure. */
 void *mem_try_map(size_t align, size_t n) CC_MUST_USE;
+
+/* Gives back all n bytes of one mem_try_map().  Cannot fail. */
 void mem_unmap(void *p, size_t n);
 
 /*
@@ -79,11 +81,11 @@ void mem_fail_off(void);
 /* Was the failure asked for with mem_fail_at() delivered since? */
 bool mem_fail_hit(void);
 
-/* Calls of this thread that allocated (malloc, calloc, realloc, map) through this folder. */
+/* Calls of this thread that asked for memory through this folder, whether they got it or not. */
 uint64_t mem_alloc_count(void);
 
 /* Gives what was freed back to the system now; the allocator by itself waits for more to do, which
-   after a reload may never come. Control plane: takes locks, and time by what there is. */
+   after a reload may never come.  Control plane: takes locks, and time by what there is. */
 void mem_give_back(void);
 
 struct mem_stats {

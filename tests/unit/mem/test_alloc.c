@@ -8,8 +8,11 @@
 
 #include <cmocka.h>
 
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -184,6 +187,59 @@ test_trap_nested(void **state)
 	fail();
 }
 
+/* What is told is what was asked for: the product. */
+static void
+test_wanted(void **state)
+{
+	struct mem_trap trap;
+
+	(void)state;
+	if (MEM_TRAP_ENTER(&trap)) {
+		assert_int_equal(trap.wanted, 30 * 1000);
+		return;
+	}
+	mem_fail_at(1);
+	xfree(xcalloc(30, 1000));
+	fail();
+}
+
+#if !CC_ASAN /* which maps nothing */
+static bool kernel_has_no_map;
+
+/* The C library's: in place of it, so that the kernel can be out of what splitting a map takes. */
+int
+munmap(void *p, size_t n)
+{
+	if (kernel_has_no_map) {
+		errno = ENOMEM;
+		return (-1);
+	}
+	return ((int)syscall(SYS_munmap, p, n));
+}
+
+/* A map that cannot be split off (vm.max_map_count) loses its memory and keeps its addresses. */
+static void
+test_unmap_refused(void **state)
+{
+	enum { BYTES = 16 * 4096 };
+	char *p = mem_try_map(4096, BYTES);
+	struct mem_stats before;
+	struct mem_stats after;
+
+	(void)state;
+	assert_non_null(p);
+	memset(p, 1, BYTES);
+	mem_stats(&before);
+	kernel_has_no_map = true;
+	mem_unmap(p, BYTES);
+	kernel_has_no_map = false;
+	mem_stats(&after);
+	assert_int_equal(before.mapped - after.mapped, BYTES);
+	assert_int_equal(p[0], 0);
+	assert_int_equal(munmap(p, BYTES), 0);
+}
+#endif
+
 static void
 test_overflow(void **state)
 {
@@ -242,6 +298,10 @@ main(void)
 		cmocka_unit_test(test_give_back),
 		cmocka_unit_test(test_trap_each),
 		cmocka_unit_test(test_trap_nested),
+		cmocka_unit_test(test_wanted),
+#if !CC_ASAN
+		cmocka_unit_test(test_unmap_refused),
+#endif
 		cmocka_unit_test(test_overflow),
 		cmocka_unit_test(test_exit_status),
 		cmocka_unit_test(test_refs),
