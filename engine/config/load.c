@@ -13,6 +13,7 @@
 #include "engine/config/diag.h"
 #include "engine/config/load.h"
 #include "engine/config/schema_impl.h"
+#include "engine/mem/alloc.h"
 #include "engine/mem/arena.h"
 
 /*
@@ -94,18 +95,24 @@ bool
 load_slurp(struct arena *arena, const char *path, size_t max_bytes, struct slice *text_r,
     const char **why_r)
 {
-	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct mem_trap trap;
+	struct stat st;
 
 	*text_r = SLICE("");
 	if (fd < 0) {
 		*why_r = strerror(errno);
 		return (false);
 	}
+	if (MEM_TRAP_ENTER(&trap)) {
+		(void)close(fd);
+		mem_failed(trap.wanted);
+	}
 	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
 		*why_r = "it is a folder";
 	else
 		*why_r = read_all(arena, fd, max_bytes, text_r);
+	mem_trap_leave(&trap);
 	(void)close(fd);
 	return (*why_r == NULL);
 }

@@ -14,6 +14,7 @@
 
 #include "engine/config/diag.h"
 #include "engine/config/load.h"
+#include "engine/mem/alloc.h"
 #include "engine/mem/arena.h"
 #include "tests/unit/config/shape.h"
 
@@ -165,6 +166,31 @@ test_not_there(void **state)
 	assert_int_equal(diag_errors(w->diag), 2);
 }
 
+/* Where memory ends while a file is read, the file is closed all the same. */
+static void
+test_slurp_without_memory(void **state)
+{
+	struct world *w = *state;
+	const char *path = put(w, "big.yaml", ""), *why = NULL;
+	int fd = dup(STDIN_FILENO);
+	struct mem_trap trap;
+	struct slice text;
+
+	assert_int_equal(truncate(path, 1 << 20), 0);
+	/* The least descriptor that is free: open() will take it. */
+	assert_int_equal(close(fd), 0);
+	if (!MEM_TRAP_ENTER(&trap)) {
+		mem_fail_at(1);
+		(void)load_slurp(w->arena, path, 2 << 20, &text, &why);
+		fail();
+	}
+	mem_fail_off();
+	assert_int_equal(dup(STDIN_FILENO), fd);
+	assert_int_equal(close(fd), 0);
+	assert_true(load_slurp(w->arena, path, 2 << 20, &text, &why));
+	assert_int_equal(text.len, 1 << 20);
+}
+
 static void
 test_slurp_limit(void **state)
 {
@@ -193,6 +219,7 @@ main(void)
 		TEST(test_included_version),
 		TEST(test_same_file_twice),
 		TEST(test_not_there),
+		TEST(test_slurp_without_memory),
 		TEST(test_slurp_limit),
 	};
 
