@@ -59,6 +59,14 @@ room(struct h1 *h, size_t n)
 	return (page->data + waiting);
 }
 
+/* Nothing was put into the room: a page of nothing would be gathered, and never be written. */
+static void
+give_up_room(struct h1 *h)
+{
+	if (h->out_len == h->out_off)
+		drop_page(h);
+}
+
 static void
 filled(struct h1 *h, const char *end)
 {
@@ -156,8 +164,10 @@ send_response(struct h1 *h, const struct msg_resp *r, struct pipe *body)
 	f.close = !keep && state != H1_OUT_TUNNEL;
 	f.keep_alive = keep && h->req_version == HTTP_1_0;
 	p = room(h, h1_response_bound(r, &f));
-	if (p == NULL || (p = h1_put_response(p, r, &f)) == NULL)
+	if (p == NULL || (p = h1_put_response(p, r, &f)) == NULL) {
+		give_up_room(h);
 		return (false);
+	}
 	filled(h, p);
 	begin_out(h, state, state == H1_OUT_HEAD ? NULL : body);
 	if (state == H1_OUT_LENGTH)
@@ -197,8 +207,10 @@ h1_send_info(struct codec_stream *s, const struct msg_resp *r)
 	if (h->out_state != H1_OUT_IDLE || h->req_version == HTTP_1_0)
 		return (true);
 	p = room(h, h1_response_bound(r, &f));
-	if (p == NULL || (p = h1_put_response(p, r, &f)) == NULL)
+	if (p == NULL || (p = h1_put_response(p, r, &f)) == NULL) {
+		give_up_room(h);
 		return (false);
+	}
 	filled(h, p);
 	return (true);
 }

@@ -43,6 +43,27 @@ plain_request(void **state)
 	rig_free(r);
 }
 
+/* A head that cannot be written is not sent, and nothing is left that a writer would turn on. */
+static void
+refused_head_leaves_nothing(void **state)
+{
+	struct rig *r = rig_new(CODEC_SERVER);
+	struct msg_resp resp;
+	struct iovec v[8];
+
+	(void)state;
+	(void)FEED(r, SMALL);
+	msg_resp_init(&resp, &r->arena);
+	resp.phrase = SLICE("two\r\nlines");
+	resp.status = 103;
+	assert_false(r->h1.c.ops->send_info(&r->h1.s, &resp));
+	assert_int_equal(r->h1.c.ops->gather(&r->h1.c, v, array_len(v)), 0);
+	resp.status = 200;
+	assert_false(r->h1.c.ops->send(&r->h1.s, &resp.m, NULL));
+	assert_int_equal(r->h1.c.ops->gather(&r->h1.c, v, array_len(v)), 0);
+	rig_free(r);
+}
+
 /* The second request waits until the first is answered; its head may come in pieces. */
 static void
 pipelined(void **state)
@@ -614,6 +635,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_request),
+		cmocka_unit_test(refused_head_leaves_nothing),
 		cmocka_unit_test(pipelined),
 		cmocka_unit_test(request_bodies),
 		cmocka_unit_test(pause_and_resume),
