@@ -268,6 +268,7 @@ prom_render(struct stats *st, enum prom_format format, struct slice version, str
 		const struct stats_info *info = stats_info((enum stats_id)id);
 		struct stats_sums sums = stats_collect(st, (enum stats_id)id);
 
+		t->failed |= !sums.is_whole;
 		put_head(t, info, format);
 		for (unsigned i = 0; i < sums.n; i++)
 			put_series(t, info, sums.v[i], format);

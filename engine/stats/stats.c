@@ -251,10 +251,21 @@ key_of(const struct stats_series *s, unsigned n, char *buf)
 	return (slice_of(buf, at));
 }
 
-static struct stats_sum *
-add_sum(struct stats *st, enum stats_id id, const struct slice *labels, uint64_t created_us)
+/* Room for one more, before it is made: a jump to a trap leaves all as it was. */
+static void
+reserve_sum(struct merged *mg)
 {
-	struct merged *mg = &st->merged[id];
+	unsigned cap = mg->cap == 0 ? 16 : mg->cap * 2;
+
+	if (mg->n < mg->cap)
+		return;
+	mg->v = xreallocarray(mg->v, cap, sizeof(struct stats_sum *));
+	mg->cap = cap;
+}
+
+static struct stats_sum *
+make_sum(struct stats *st, enum stats_id id, const struct slice *labels, uint64_t created_us)
+{
 	struct stats_sum *sum = arena_znew(st->arena, struct stats_sum);
 
 	sum->magic = STATS_SUM_MAGIC;
@@ -263,11 +274,6 @@ add_sum(struct stats *st, enum stats_id id, const struct slice *labels, uint64_t
 		sum->labels[i] = arena_dup(st->arena, labels[i]);
 	if (infos[id].type == STATS_TYPE_HISTOGRAM)
 		sum->hist = arena_znew(st->arena, struct hist);
-	if (mg->n == mg->cap) {
-		mg->cap = mg->cap == 0 ? 16 : mg->cap * 2;
-		mg->v = xreallocarray(mg->v, mg->cap, sizeof(struct stats_sum *));
-	}
-	mg->v[mg->n++] = sum;
 	return (sum);
 }
 
@@ -286,28 +292,25 @@ sum_of(struct stats *st, enum stats_id id, const struct stats_series *s, bool is
 	if (!is_other && (sum = map_get(&mg->sets, key)) != NULL)
 		return (sum);
 	if (!is_other && map_count(&mg->sets) < infos[id].max) {
-		sum = add_sum(st, id, s->labels, s->created_us);
+		reserve_sum(mg);
+		sum = make_sum(st, id, s->labels, s->created_us);
 		(void)map_put(&mg->sets, arena_dup(st->arena, key), sum);
+		mg->v[mg->n++] = sum;
 		return (sum);
 	}
-	if (mg->other == NULL)
-		mg->other = add_sum(st, id, st->shards[0]->metric[id].other.labels, s->created_us);
+	if (mg->other == NULL) {
+		reserve_sum(mg);
+		mg->other = make_sum(st, id, st->shards[0]->metric[id].other.labels, s->created_us);
+		mg->v[mg->n++] = mg->other;
+	}
 	return (mg->other);
 }
 
-struct stats_sums
-stats_collect(struct stats *st, enum stats_id id)
+static void
+add_up(struct stats *st, enum stats_id id)
 {
-	struct merged *mg;
-	const struct stats_info *info = stats_info(id);
+	bool has_hist = infos[id].type == STATS_TYPE_HISTOGRAM;
 
-	CHECK_OBJ(st, STATS_MAGIC);
-	mg = &st->merged[id];
-	for (unsigned i = 0; i < mg->n; i++) {
-		mg->v[i]->value = 0;
-		if (mg->v[i]->hist != NULL)
-			memset(mg->v[i]->hist, 0, sizeof *mg->v[i]->hist);
-	}
 	for (unsigned i = 0; i < st->n_shards; i++) {
 		struct metric *m = &st->shards[i]->metric[id];
 		struct stats_series *s = __atomic_load_n(&m->first, __ATOMIC_ACQUIRE);
@@ -316,11 +319,32 @@ stats_collect(struct stats *st, enum stats_id id)
 			struct stats_sum *sum = sum_of(st, id, s, s == &m->other);
 
 			sum->value += __atomic_load_n(&s->value, __ATOMIC_RELAXED);
-			if (info->type == STATS_TYPE_HISTOGRAM)
+			if (has_hist)
 				hist_merge(sum->hist, s->hist);
 		}
 	}
-	return ((struct stats_sums){ mg->v, mg->n });
+}
+
+struct stats_sums
+stats_collect(struct stats *st, enum stats_id id)
+{
+	struct mem_trap trap;
+	struct merged *mg;
+
+	CHECK_OBJ(st, STATS_MAGIC);
+	must((unsigned)id < STATS__MAX);
+	mg = &st->merged[id];
+	for (unsigned i = 0; i < mg->n; i++) {
+		mg->v[i]->value = 0;
+		if (mg->v[i]->hist != NULL)
+			memset(mg->v[i]->hist, 0, sizeof *mg->v[i]->hist);
+	}
+	/* A reader without memory fails, not the process. */
+	if (MEM_TRAP_ENTER(&trap))
+		return ((struct stats_sums){ mg->v, mg->n, false });
+	add_up(st, id);
+	mem_trap_leave(&trap);
+	return ((struct stats_sums){ mg->v, mg->n, true });
 }
 
 int64_t

@@ -128,11 +128,13 @@ struct stats_sum {
 struct stats_sums {
 	struct stats_sum *const *v;	/* in the order in which they were first seen */
 	unsigned		 n;
+	bool			 is_whole;	/* false: memory ended before all were added up */
 };
 
 /* Sums of one metric as of now; valid until the next call for the same metric. */
 struct stats_sums stats_collect(struct stats *, enum stats_id);
-/* Of one set; 0 when it was not seen. A label that is NULL matches every value: all are summed. */
+/* Of one set; 0 when it was not seen. A label that is NULL matches every value: all are summed.
+   Less than there is where memory ends. */
 int64_t		 stats_value(struct stats *, enum stats_id, const struct slice *labels);
 
 #endif

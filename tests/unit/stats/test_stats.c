@@ -12,6 +12,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/mem/alloc.h"
+#include "engine/stats/prom.h"
 #include "engine/stats/stats.h"
 
 #define L(...)	((const struct slice[]){ __VA_ARGS__ })
@@ -203,6 +204,35 @@ no_memory_is_other(void **state)
 	stats_free(&st);
 }
 
+/* Each allocation of a rendering fails in turn: it says so, and the next one has it all. */
+static void
+no_memory_fails_a_rendering(void **state)
+{
+	enum { SETS = 40 };
+	bool failed = true;
+
+	(void)state;
+	for (uint64_t n = 1; failed; n++) {
+		struct stats *st = stats_new();
+		struct stats_shard *sh = stats_shard_new(st);
+		struct prom_text text = { 0 };
+
+		for (unsigned i = 0; i < SETS; i++)
+			stats_add(numbered(sh, i), 1);
+		stats_observe(stats_series(sh, STATS_UPSTREAM_DURATION, L(SLICE("u"))), 1);
+		mem_fail_at(n);
+		failed = !prom_render(st, PROM_TEXT, SLICE("1"), &text);
+		assert_int_equal(failed, mem_fail_hit());
+		mem_fail_off();
+		prom_text_free(&text);
+		assert_int_equal(stats_collect(st, STATS_CONNECTIONS_OPENED).n, SETS);
+		assert_int_equal(stats_value(st, STATS_CONNECTIONS_OPENED, L(SLICE_NONE)), SETS);
+		assert_int_equal(stats_collect(st, STATS_UPSTREAM_DURATION).n, 1);
+		stats_free(&st);
+		assert_true(n < 1000);
+	}
+}
+
 static void
 no_shard_counts_nothing(void **state)
 {
@@ -280,6 +310,7 @@ main(void)
 		cmocka_unit_test(sets_are_bounded),
 		cmocka_unit_test(long_values_are_cut),
 		cmocka_unit_test(no_memory_is_other),
+		cmocka_unit_test(no_memory_fails_a_rendering),
 		cmocka_unit_test(no_shard_counts_nothing),
 		cmocka_unit_test(reader_beside_writer),
 		cmocka_unit_test(table_is_sound),
