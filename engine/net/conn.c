@@ -221,8 +221,8 @@ conn_read(struct conn *c)
 
 	if (c->is_closed)
 		return;
-	if (c->in_start < c->in_end && !c->blocked && !feed(c))
-		return;
+	if (c->in_start < c->in_end && !c->blocked)
+		(void)feed(c);
 	while (c->readable && !c->blocked && !c->is_closed) {
 		if (budget-- == 0) {
 			loop_defer(c->loop, &c->again);

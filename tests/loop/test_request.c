@@ -263,6 +263,8 @@ test_pipelined(void **state)
 	assert_int_equal(sim_server_count(SERVER), 1);
 	assert_int_equal(gw_requests(), 3);
 	OK(gw_is_empty(false));
+	/* An idle connection holds no page, also where its last bytes had waited for their turn. */
+	assert_int_equal(gw_pages(), 0);
 }
 
 int
