@@ -6,7 +6,6 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/base/check.h"
@@ -15,10 +14,9 @@
 #include "engine/net/listener.h"
 
 enum {
-	/* pause when the process is out of fds: long enough for some to close */
+	/* Without descriptors or memory: long enough for some connections to close. */
 	LISTENER_REST_MS = 50,
-	LISTENER_DEFER_S = 1,
-	ADDR_TEXT = 128
+	LISTENER_DEFER_S = 1
 };
 
 static int
@@ -51,7 +49,7 @@ struct err *
 listener_bind(struct arena *arena, struct mark mark, const struct addr *a, bool dual_stack,
     int *fd_r)
 {
-	char text[ADDR_TEXT];
+	char text[ADDR_TEXT_MAX];
 	int fd, saved;
 
 	*fd_r = -1;
@@ -69,12 +67,12 @@ listener_bind(struct arena *arena, struct mark mark, const struct addr *a, bool 
 }
 
 static void
-on_rested(void *arg)
+rest(struct listener_socket *l)
 {
-	struct listener_socket *l;
-
-	CAST_OBJ(l, arg, LISTENER_SOCKET_MAGIC);
-	listener_resume(l);
+	if (!l->paused)
+		io_del(&l->io);
+	l->paused = true;
+	timer_set(l->loop, &l->backoff, loop_now_ms(l->loop) + LISTENER_REST_MS);
 }
 
 /* One connection. False: stop for this turn. */
@@ -103,8 +101,7 @@ accept_one(struct listener_socket *l)
 	case ENOBUFS:
 	case ENOMEM:
 		log_warn("accept: %s; resting %d ms", strerror(errno), LISTENER_REST_MS);
-		listener_pause(l);
-		timer_set(l->loop, &l->backoff, loop_now_ms(l->loop) + LISTENER_REST_MS);
+		rest(l);
 		return (false);
 	default:
 		return (false);
@@ -124,6 +121,23 @@ on_ready(void *arg, unsigned what)
 	}
 }
 
+static void
+watch(struct listener_socket *l)
+{
+	l->paused = !io_add_listener(l->loop, &l->io, l->fd, on_ready, l);
+	if (l->paused)
+		rest(l);
+}
+
+static void
+on_rested(void *arg)
+{
+	struct listener_socket *l;
+
+	CAST_OBJ(l, arg, LISTENER_SOCKET_MAGIC);
+	watch(l);
+}
+
 void
 listener_start(struct listener_socket *l, struct loop *loop, int fd, listener_accept_fn *fn,
     void *arg)
@@ -133,41 +147,16 @@ listener_start(struct listener_socket *l, struct loop *loop, int fd, listener_ac
 	l->loop = loop;
 	l->on_accept = fn;
 	l->arg = arg;
-	l->paused = true;
 	timer_init(&l->backoff, on_rested, l);
-	listener_resume(l);
-}
-
-void
-listener_pause(struct listener_socket *l)
-{
-	if (l->paused)
-		return;
-	l->paused = true;
-	io_del(&l->io);
-}
-
-void
-listener_resume(struct listener_socket *l)
-{
-	if (!l->paused)
-		return;
-	timer_clear(&l->backoff);
-	l->paused = false;
-	if (!io_add_listener(l->loop, &l->io, l->fd, on_ready, l)) {
-		l->paused = true;
-		timer_set(l->loop, &l->backoff, loop_now_ms(l->loop) + LISTENER_REST_MS);
-	}
+	watch(l);
 }
 
 void
 listener_stop(struct listener_socket *l)
 {
+	while (!l->paused && accept_one(l))
+		continue;
 	timer_clear(&l->backoff);
-	if (!l->paused) {
-		while (accept_one(l) && !l->paused)
-			continue;
-	}
 	if (!l->paused)
 		io_del(&l->io);
 	l->paused = true;

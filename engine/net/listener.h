@@ -29,26 +29,27 @@ struct listener_socket {
 #define LISTENER_SOCKET_MAGIC	0x11573e4a
 	int			 fd;
 	struct io		 io;
-	struct timer		 backoff;	/* out of fds: accept rests for a moment */
+	struct timer		 backoff;	/* the end of a rest */
 	struct loop		*loop;
 	listener_accept_fn	*on_accept;
 	void			*arg;
-	bool			 paused;
+	bool			 paused;	/* not watched: at rest, or stopped */
 };
 
 /* Binds and listens; main thread. NULL: fine, *fd_r is the socket. Errors carry the address. */
 struct err	*listener_bind(struct arena *, struct mark, const struct addr *, bool dual_stack,
 		    int *fd_r);
-/* A bound socket that no worker started: closes it. */
+/* A bound socket that no worker started: closes it. Main thread. */
 void		 listener_discard(int fd);
-/* Worker thread, once. Level-triggered: what is left after a batch is reported again. Where the
-   watch cannot be made for want of memory it is tried again, and again. */
+/*
+ * Worker thread, once; the fd is the listener's from then on. Level-triggered: what is left after a
+ * batch is reported again. Where there is no descriptor or memory for a connection, or none for the
+ * watch, it rests for a moment and tries again, and again.
+ */
 void		 listener_start(struct listener_socket *, struct loop *, int fd,
 		    listener_accept_fn *, void *arg);
-void		 listener_pause(struct listener_socket *);
-void		 listener_resume(struct listener_socket *);
 /* Stops accepting and closes the socket. Connections that the kernel had queued are accepted and
-   handed over first, so that none is reset. */
+   handed over first, so that none is reset; but not while it rests. Worker thread. */
 void		 listener_stop(struct listener_socket *);
 
 #endif

@@ -412,12 +412,20 @@ on_backlog(void *arg, unsigned what)
 }
 
 static void
+watch_listener(struct listener_socket *l)
+{
+	l->paused = !io_add_listener(l->loop, &l->io, l->fd, on_backlog, l);
+	if (l->paused)
+		timer_set(l->loop, &l->backoff, loop_now_ms(l->loop) + REST_MS);
+}
+
+static void
 on_rested(void *arg)
 {
 	struct listener_socket *l;
 
 	CAST_OBJ(l, arg, LISTENER_SOCKET_MAGIC);
-	listener_resume(l);
+	watch_listener(l);
 }
 
 void
@@ -429,30 +437,8 @@ listener_start(struct listener_socket *l, struct loop *loop, int fd, listener_ac
 	l->loop = loop;
 	l->on_accept = fn;
 	l->arg = arg;
-	l->paused = true;
 	timer_init(&l->backoff, on_rested, l);
-	listener_resume(l);
-}
-
-void
-listener_pause(struct listener_socket *l)
-{
-	if (!l->paused)
-		io_del(&l->io);
-	l->paused = true;
-}
-
-void
-listener_resume(struct listener_socket *l)
-{
-	if (!l->paused)
-		return;
-	timer_clear(&l->backoff);
-	l->paused = false;
-	if (!io_add_listener(l->loop, &l->io, l->fd, on_backlog, l)) {
-		l->paused = true;
-		timer_set(l->loop, &l->backoff, loop_now_ms(l->loop) + REST_MS);
-	}
+	watch_listener(l);
 }
 
 static void
@@ -474,10 +460,12 @@ listener_stop(struct listener_socket *l)
 {
 	struct sim_listener *sl = sim_fd_owner(l->fd, poll_listener);
 
-	timer_clear(&l->backoff);
 	while (!l->paused && accept_one(l))
 		continue;
-	listener_pause(l);
+	timer_clear(&l->backoff);
+	if (!l->paused)
+		io_del(&l->io);
+	l->paused = true;
 	for (unsigned i = 0; i < sl->n_queue; i++)
 		sl->queue[i]->engine_closed = sl->queue[i]->engine_reset = true;
 	forget_listener(sl);
