@@ -38,7 +38,6 @@ void
 conn_init(struct conn *c, struct loop *loop, struct page_pool *pages, struct codec *codec,
     const struct conn_events *events, void *owner)
 {
-	/* The transport is set up by tcp_accept_fd or tcp_connect, before or after. */
 	c->magic = CONN_MAGIC;
 	c->readable = c->closed_seen = c->blocked = false;
 	c->in_eof = c->eof_told = c->is_closed = c->in_feed = false;
@@ -332,6 +331,7 @@ conn_resume(struct conn *c)
 void
 conn_try_read(struct conn *c)
 {
+	must(!c->is_closed);
 	c->readable = true;
 	loop_defer(c->loop, &c->again);
 }

@@ -29,17 +29,15 @@ enum conn_end {
 	CONN_END_EOF,		/* the peer ended its direction, between messages or not */
 	CONN_END_RESET,		/* dead */
 	CONN_END_CODEC,		/* the codec refused what came; its on_error has said why */
-	CONN_END_NO_MEMORY
+	CONN_END_NO_MEMORY	/* or a head that outgrew what the codec says is its room */
 };
 
 struct conn_events {
 	/* The peer has ended its direction, but bytes that came before may still wait to be fed.
-	   May be
-	   NULL. For a server: the client may have gone. */
+	   For a server: the client may have gone. May be NULL. */
 	void	(*on_eof_seen)(struct conn *);
 	/* It is over: in turn after an end (the codec has been told by feed_eof), at once after a
-	   reset,
-	   an error of the codec, or when there is no memory. */
+	   reset, an error of the codec, or when there is no memory. */
 	void	(*on_end)(struct conn *, enum conn_end);
 	/* All that the codec had to write has been taken by the kernel. */
 	void	(*on_flushed)(struct conn *);
@@ -56,13 +54,11 @@ struct conn {
 	bool				 blocked:1;	/* the codec takes no more for now */
 	bool				 in_eof:1;	/* read to the end */
 	bool				 eof_told:1;
-	/* reads for which a big page is still taken */
-	uint8_t				 bulk;
+	uint8_t				 bulk;		/* reads left into big pages */
 	bool				 is_closed:1;
 	bool				 in_feed:1;
 	struct codec			*codec;
-	/* unread or partial bytes; NULL when there are none */
-	struct page			*in;
+	struct page			*in;		/* bytes not used yet; NULL: none */
 	uint32_t			 in_start, in_end;
 	struct page_pool		*pages;
 	struct loop			*loop;
@@ -78,6 +74,8 @@ struct conn {
 /* io callback for tcp_accept_fd and tcp_connect; arg is the conn. */
 void	conn_on_io(void *conn, unsigned what);
 
+/* All but the transport, which tcp_accept_fd() or tcp_connect() sets up, before or after. What is
+   given stays its owner's and outlives the connection. */
 void	conn_init(struct conn *, struct loop *, struct page_pool *, struct codec *,
 	    const struct conn_events *, void *owner);
 /* Something is to be written: done at the end of this turn. Idempotent. */
@@ -86,6 +84,7 @@ void	conn_want_flush(struct conn *);
 void	conn_flush(struct conn *);
 /* The owner can take bodies again, or the codec another message: feed what waits, then read. */
 void	conn_resume(struct conn *);
+
 /* Bytes that were read and wait to be fed. */
 static inline uint32_t
 conn_waiting(const struct conn *c)
@@ -93,7 +92,7 @@ conn_waiting(const struct conn *c)
 	return (c->in_end - c->in_start);
 }
 
-/* Bytes are likely there though no event said so: reads at the end of this turn. */
+/* Bytes are likely there though no event said so: reads at the end of this turn. Not once closed. */
 void	conn_try_read(struct conn *);
 /* Stops everything, closes the socket, lets the pages go. Idempotent; frees nothing else. */
 void	conn_close(struct conn *, enum close_how);

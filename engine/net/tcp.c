@@ -17,13 +17,7 @@
 static enum io_rc
 rc_of_errno(void)
 {
-	switch (errno) {
-	case EAGAIN:
-	case EINTR:	/* the edge has not been used up: the caller's next turn reads again */
-		return (IO_AGAIN);
-	default:
-		return (IO_RESET);
-	}
+	return (errno == EAGAIN ? IO_AGAIN : IO_RESET);
 }
 
 /*
@@ -92,17 +86,15 @@ tcp_close(struct transport *t, enum close_how how)
 	if (fd < 0)
 		return;
 	if (how == CLOSE_RESET) {
-		/* A zero linger turns close into RST; no effect on Unix sockets, where none
-		   exists. */
+		/* A zero linger turns close into RST; Unix sockets have none. */
 		struct linger l = { .l_onoff = 1, .l_linger = 0 };
 		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l);
 	}
 	/*
 	 * Close first: the kernel takes a closed socket out of epoll by itself, and the library's
-	 * own removal then fails at once with EBADF, which it expects, and the work is not done
-	 * twice.
-	 * Should another thread have been given the number meanwhile, our epoll does not know it.
-	 * ThreadSanitizer cannot see that, so for it the order is the other one.
+	 * own removal then fails at once with EBADF, which it expects, so the work is not done
+	 * twice. Should another thread have been given the number meanwhile, our epoll does not
+	 * know it. ThreadSanitizer cannot see that, so for it the order is the other one.
 	 */
 #ifdef __SANITIZE_THREAD__
 	io_del(&t->io);

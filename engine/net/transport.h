@@ -6,7 +6,7 @@
  * A byte stream: TCP or a Unix socket now, TLS later, the tests' simulated network. One call is
  * at most one system call. A transport never calls back: whoever holds it is woken by its io
  * watch, which is edge-triggered, so a reader goes on until IO_AGAIN, or until a read came back
- * shorter than asked while no IO_CLOSED was seen (transport_read's contract in conn.c).
+ * shorter than asked while no IO_CLOSED was seen (loop/io.h has the rules of the edge).
  *
  * Belongs to one worker. `close` ends it; the struct itself is its owner's.
  */
@@ -39,11 +39,10 @@ struct transport_ops {
 	void		(*shut)(struct transport *);
 	/* Removes the watch, closes the socket. Never fails. */
 	void		(*close)(struct transport *, enum close_how);
-	/* After IO_WRITE following tcp_connect: IO_OK connected, IO_AGAIN not yet, IO_RESET
-	   failed. */
+	/* After IO_WRITE following tcp_connect: IO_OK connected, IO_AGAIN not yet, IO_RESET failed,
+	   and errno tells why. */
 	enum io_rc	(*connected)(struct transport *);
-	/* Bytes written that the peer's kernel has not acknowledged, or -1 where that is not
-	   known. */
+	/* Bytes written that the peer's kernel has not acknowledged, -1 where that is not known. */
 	int64_t		(*unacked)(struct transport *);
 };
 
