@@ -92,7 +92,8 @@ conn_waiting(const struct conn *c)
 	return (c->in_end - c->in_start);
 }
 
-/* Bytes are likely there though no event said so: reads at the end of this turn. Not once closed. */
+/* Bytes are likely there though no event said so: reads at the end of this turn. Not once
+   closed. */
 void	conn_try_read(struct conn *);
 /* Stops everything, closes the socket, lets the pages go. Idempotent; frees nothing else. */
 void	conn_close(struct conn *, enum close_how);
