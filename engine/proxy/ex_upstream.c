@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "engine/base/addr.h"
 #include "engine/base/check.h"
 #include "engine/mem/page.h"
 #include "engine/proxy/down_conn.h"
@@ -97,6 +98,19 @@ keep_body(struct exchange *ex, struct pipe *body)
 		pipe_keep(body, room);
 }
 
+/*
+ * `host: upstream`: the server as the file names it, so again for each that is tried. A Unix socket
+ * has no name that a host could be.
+ */
+static void
+name_server(struct exchange *ex)
+{
+	const struct server *s = up_server(ex->up);
+
+	(void)headers_remove_id(&ex->req.m.headers, HDR_HOST);
+	ex->req.authority = addr_is_ip(&s->addr) ? s->name : SLICE("localhost");
+}
+
 enum step_rc
 ex_step_send(struct exchange *ex)
 {
@@ -114,6 +128,8 @@ ex_step_send(struct exchange *ex)
 		ex->t.connect_us += now - ex->t.open;
 	if (body != NULL)
 		keep_body(ex, body);
+	if (unlikely(ex->route->host_upstream))
+		name_server(ex);
 	if (!up_send(ex->up, &ex->req, body))
 		return (ex_fault(ex, REASON_OVERLOADED));
 	up_receive(ex->up, &ex->resp_body);

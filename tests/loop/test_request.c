@@ -267,6 +267,52 @@ test_pipelined(void **state)
 	assert_int_equal(gw_pages(), 0);
 }
 
+/* ---- the Host that the server sees ---- */
+
+static void
+test_host_of_the_server(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	sim_name("app.test", "10.0.0.2", 30);
+	sim_server(SERVER, SIM_REFUSE);
+	OK(gw_start(CONF_LISTEN("")
+	    CONF_SERVERS("\"" SERVER "\", \"app.test:80\"")
+	    CONF_ROUTE(", host: upstream")));
+	c = client();
+	/* Whoever is asked first, the one that can be reached is told its own name, and no other. */
+	for (unsigned i = 0; i < 2; i++) {
+		sim_send(c, SL(GET));
+		sim_run_until_idle();
+		if (i == 0)
+			s = server(SERVER_2);
+		assert_has(s, "\r\nHost: app.test:80\r\n");
+		assert_has(s, "\r\nX-Forwarded-Host: example.org\r\n");
+		assert_false(has(s, "\r\nHost: example.org\r\n"));
+		assert_false(has(s, "\r\nHost: " SERVER "\r\n"));
+		forget(s);
+		sim_send(s, SL(ANSWER));
+		assert_has(c, "hello");
+		forget(c);
+	}
+	OK(gw_is_empty(false));
+}
+
+static void
+test_host_of_the_client(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	sim_send(c, SL(GET));
+	s = server(SERVER);
+	assert_has(s, "\r\nHost: example.org\r\n");
+	assert_false(has(s, "\r\nHost: " SERVER "\r\n"));
+}
+
 int
 main(void)
 {
@@ -277,6 +323,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_cut_answer, world_begin, world_end),
 		cmocka_unit_test_setup_teardown(test_client_goes, world_begin, world_end),
 		cmocka_unit_test_setup_teardown(test_pipelined, world_begin, world_end),
+		cmocka_unit_test_setup_teardown(test_host_of_the_server, world_begin, world_end),
+		cmocka_unit_test_setup_teardown(test_host_of_the_client, world_begin, world_end),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
