@@ -22,12 +22,12 @@ ex_client(const struct exchange *ex)
 
 /*
  * The client's address by X-Forwarded-For, all its lines as one list: from the right, past every
- * trusted proxy. Stops at what is no address: nothing to its left can be believed.
+ * trusted proxy. Stops at what is no address: nothing to its left can be believed. False: no
+ * memory, and who the client is remains unknown: policies must not judge by a proxy's address.
  */
-static const struct addr *
-named_client(struct exchange *ex, struct slice value, const struct cidr_set *trusted)
+static bool
+find_client(struct exchange *ex, struct slice value, const struct cidr_set *trusted)
 {
-	const struct addr *found = NULL;
 
 	while (value.len > 0) {
 		struct slice piece = value;
@@ -41,13 +41,15 @@ named_client(struct exchange *ex, struct slice value, const struct cidr_set *tru
 		}
 		value.len -= piece.len + (piece.len < value.len ? 1 : 0);
 		a = arena_alloc(&ex->arena, sizeof *a);
-		if (a == NULL || !addr_parse_ip(slice_trim(piece), a))
+		if (a == NULL)
+			return (false);
+		if (!addr_parse_ip(slice_trim(piece), a))
 			break;
-		found = a;
+		ex->client = a;
 		if (!cidr_set_has(trusted, a))
 			break;
 	}
-	return (found);
+	return (true);
 }
 
 /* "X-Forwarded-For: 10.0.0.1\r\n", or the list that a trusted proxy sent with its address added. */
@@ -72,9 +74,9 @@ add_forwarded_for(struct exchange *ex, struct slice before)
 	    slice_of(p, (size_t)(at - p))));
 }
 
-/* All lines of the field as one list, in the arena where there are several. */
-static struct slice
-joined(struct exchange *ex, enum hdr_id id)
+/* All lines of the field as one list, in the arena where there are several. False: no memory. */
+static bool
+join_lines(struct exchange *ex, enum hdr_id id, struct slice *list_r)
 {
 	struct headers *hs = &ex->req.m.headers;
 	const struct hdr *h = headers_get(hs, id), *next;
@@ -85,11 +87,12 @@ joined(struct exchange *ex, enum hdr_id id)
 		    SLICE_ARG(hdr_value(next)));
 
 		if (s == NULL)
-			return (SLICE(""));
+			return (false);
 		all = slice_str(s);
 		h = next;
 	}
-	return (all);
+	*list_r = all;
+	return (true);
 }
 
 static bool
@@ -99,12 +102,11 @@ set_forwarded(struct exchange *ex)
 	const struct cidr_set *trusted = ex->down->local->listener->trusted;
 	bool trust = trusted != NULL && cidr_set_has(trusted, &ex->down->peer);
 	struct slice before = SLICE("");
-	bool ok = true;
+	bool ok;
 
-	if (trust) {
-		before = joined(ex, HDR_X_FORWARDED_FOR);
-		ex->client = named_client(ex, before, trusted);
-	}
+	if (trust && (!join_lines(ex, HDR_X_FORWARDED_FOR, &before) ||
+	    !find_client(ex, before, trusted)))
+		return (false);
 	(void)headers_remove_id(hs, HDR_FORWARDED);
 	(void)headers_remove_id(hs, HDR_X_FORWARDED_FOR);
 	ok = add_forwarded_for(ex, before);

@@ -322,6 +322,39 @@ test_requests(void **state)
 	}
 }
 
+/*
+ * A client that may not ask is never let in because memory was short when its address was read: it
+ * stands behind a proxy that may, in a list of many lines, for which the arena has to grow.
+ */
+static void
+test_forwarded_client(void **state)
+{
+	enum { LINES = 90 };
+	static const char conf[] = CONF_LISTEN(", trusted_proxies: [198.51.100.0/24]"
+	    ", limits: { header_bytes: 64KiB }") CONF_SERVERS("\"" SERVER "\"")
+	    CONF_ROUTE(", ip: { allow: [198.51.100.0/24] }");
+	unsigned denied = 0;
+
+	for (unsigned n = 1; n <= PAGES_ENOUGH; n++) {
+		struct sim_conn *c;
+
+		world_begin(state);
+		OK(gw_start(conf));
+		gw_limit_pages(n);
+		c = client();
+		sim_send(c, SL("GET /a HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\n"));
+		for (unsigned i = 0; i < LINES; i++)
+			sim_send(c, SL("X-Forwarded-For: 198.51.100.9\r\n"));
+		sim_send(c, SL("\r\n"));
+		sim_advance(1000);
+		if (sim_server_count(SERVER) > 0)
+			fail_msg("%u pages: let in", n);
+		denied += has(c, "HTTP/1.1 403 ");
+		world_end(state);
+	}
+	assert_true(denied > 0 && denied < PAGES_ENOUGH);
+}
+
 static void
 test_few_pages(void **state)
 {
@@ -338,6 +371,7 @@ main(void)
 		cmocka_unit_test_setup(test_start, no_begin),
 		cmocka_unit_test_setup(test_reload, no_begin),
 		cmocka_unit_test_setup(test_requests, no_begin),
+		cmocka_unit_test_setup(test_forwarded_client, no_begin),
 		cmocka_unit_test_setup(test_few_pages, no_begin),
 	};
 
