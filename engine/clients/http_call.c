@@ -52,6 +52,8 @@ static void
 stop(struct http_call *hc)
 {
 	hc->over = true;
+	while (hc->pick.n_tried > 0)
+		up_server_drop(&hc->pick.tried[--hc->pick.n_tried]);
 	if (hc->up != NULL)
 		up_close(&hc->up, REASON_NONE);
 	timer_clear(&hc->timer);
@@ -301,8 +303,9 @@ on_fail(void *arg, const struct up_fault *f)
 	bool again = false;
 
 	hc->up = NULL;
-	if (f->connect && f->server != NULL && pick->n_tried < CALL_TRIES - 1) {
-		pick->tried[pick->n_tried++] = f->server;
+	if (f->connect && f->server != NULL && pick->n_tried + 1 < CALL_TRIES &&
+	    pick->n_tried + 1u < f->n_servers) {
+		pick->tried[pick->n_tried++] = up_server_hold(f->server);
 		again = true;
 	} else if (f->replay && !hc->replayed) {
 		hc->replayed = pick->fresh = true;

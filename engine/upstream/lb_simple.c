@@ -15,6 +15,7 @@ bool
 lb_is_tried(const struct pick *pick, const struct up_peer *peer)
 {
 	for (unsigned i = 0; i < pick->n_tried; i++) {
+		CHECK_OBJ(pick->tried[i], SERVER_MAGIC);
 		if (addr_eq(&pick->tried[i]->addr, &peer->server.addr))
 			return (true);
 	}

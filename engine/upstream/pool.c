@@ -79,7 +79,7 @@ pool_peer_release(struct up_peer *peer)
 	CHECK_OBJ(peer, UP_PEER_MAGIC);
 	if (!peer->gone || peer->n_conns > 0 || peer->active > 0 || peer->holds > 0)
 		return;
-	peer->magic = 0;
+	peer->magic = peer->server.magic = 0;
 	xfree(peer);
 }
 

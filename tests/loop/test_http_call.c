@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "engine/clients/http_call.h"
+#include "engine/upstream/pool.h"
 #include "engine/upstream/upstream.h"
 #include "filters/filters.h"
 #include "tests/loop/rig.h"
@@ -20,6 +21,7 @@
 enum { ANSWER_MAX = 2000 };
 
 static unsigned n_gone;
+static uint32_t connect_ms = 100;
 
 static struct upstream *
 upstream_named(const char *name)
@@ -41,7 +43,7 @@ ask_start(struct filter_call *fc, struct msg_req *req)
 		{ SLICE_INIT("X-Ask"), SLICE_INIT("please") },
 	};
 	struct http_call_request ask = { .method = METHOD_GET, .target = SLICE("/check?a=b"),
-		.host = SLICE("authz.test"), .fields = fields, .n_fields = 1, .connect_ms = 100,
+		.host = SLICE("authz.test"), .fields = fields, .n_fields = 1, .connect_ms = connect_ms,
 		.timeout_ms = 200, .max_body = ANSWER_MAX };
 
 	if (req->method == METHOD_POST) {
@@ -125,6 +127,27 @@ start(const char *request)
 	c = sim_client_connect(8080);
 	sim_send(c, slice_str(request));
 	sim_run_until_idle();
+	return (c);
+}
+
+/* The same with these servers to be asked. */
+static struct sim_conn *
+start_asking(const char *servers)
+{
+	char conf[512];
+	struct sim_conn *c;
+
+	(void)snprintf(conf, sizeof conf,
+	    "version: 1\n"
+	    "listeners: { web: { listen: \"127.0.0.1:8080\" } }\n"
+	    "upstreams: { u: { servers: [\"" SERVER "\"] }, authz: { servers: [%s] } }\n"
+	    "routes:\n"
+	    "  - { prefix: /, upstream: u }\n"
+	    "  - { path: /authz, upstream: authz }\n", servers);
+	n_gone = 0;
+	rig_start(&program, conf);
+	sim_server(SERVER, SIM_ACCEPT);
+	c = sim_client_connect(8080);
 	return (c);
 }
 
@@ -408,6 +431,50 @@ test_nobody_there(void **state)
 	rig_stop();
 }
 
+/* One that refuses is asked once: there is no other. */
+static void
+test_one_server_refuses(void **state)
+{
+	struct sim_conn *c = start_asking("\"" AUTHZ "\"");
+
+	(void)state;
+	sim_server(AUTHZ, SIM_REFUSE);
+	sim_send(c, SLICE(GET));
+	sim_run_until_idle();
+	assert_int_equal(sim_server_count(AUTHZ), 1);
+	expect_answer(c, "HTTP/1.1 503 ", "upstream_connect_failed");
+}
+
+/* As when a name has other addresses: they are in force between a failed try and the next. */
+static void
+test_servers_change_between_tries(void **state)
+{
+	enum { CONNECT_MS = 50 };
+	static const char *const others[] = { "10.0.0.4:80", "10.0.0.5:80", "10.0.0.6:80" };
+	struct server now[3] = { { .weight = 1 }, { .weight = 1 }, { .weight = 1 } };
+	struct sim_conn *c = start_asking("\"" AUTHZ "\", \"" AUTHZ2 "\", \"10.0.0.7:80\"");
+	struct endset *set;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		now[i].name = now[i].address = slice_str(others[i]);
+		assert_true(addr_parse(now[i].name, &now[i].addr));
+		sim_server(others[i], SIM_BLACKHOLE);
+	}
+	set = endset_new(now, 3);
+	sim_server(AUTHZ, SIM_BLACKHOLE);
+	sim_server(AUTHZ2, SIM_BLACKHOLE);
+	sim_server("10.0.0.7:80", SIM_BLACKHOLE);
+	connect_ms = CONNECT_MS;
+	sim_send(c, SLICE(GET));
+	sim_advance(CONNECT_MS + CONNECT_MS / 2);
+	assert_true(pool_swap(pool_local(rig_worker(), upstream_named("authz")), set));
+	sim_advance(1000);
+	connect_ms = 100;
+	endset_unref(&set);
+	expect_answer(c, "HTTP/1.1 504 ", "upstream_");
+}
+
 int
 main(void)
 {
@@ -422,6 +489,8 @@ main(void)
 		cmocka_unit_test(test_broken_answers),
 		cmocka_unit_test(test_another_server_when_one_refuses),
 		cmocka_unit_test(test_nobody_there),
+		cmocka_unit_test(test_one_server_refuses),
+		cmocka_unit_test(test_servers_change_between_tries),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
