@@ -150,17 +150,20 @@ proxy_stats_request(struct worker *w, const struct facts *f)
 	stats_add(m->bytes_out, (int64_t)f->bytes_out);
 }
 
-void
-proxy_stats_opened(struct listener_local *local)
+static void
+find_series(struct listener_local *local)
 {
 	struct stats_shard *sh = local->worker->stats;
 
-	/* Its name stays what it is: a listener of another name is another local. */
-	if (unlikely(local->n_open == NULL)) {
-		local->n_open = stats_series(sh, STATS_CONNECTIONS, &local->listener->name);
-		local->n_opened = stats_series(sh, STATS_CONNECTIONS_OPENED,
-		    &local->listener->name);
-	}
+	local->n_open = stats_series(sh, STATS_CONNECTIONS, &local->listener->name);
+	local->n_opened = stats_series(sh, STATS_CONNECTIONS_OPENED, &local->listener->name);
+}
+
+void
+proxy_stats_opened(struct listener_local *local)
+{
+	if (unlikely(local->n_open == NULL))
+		find_series(local);
 	stats_add(local->n_open, 1);
 	stats_add(local->n_opened, 1);
 }
@@ -169,4 +172,14 @@ void
 proxy_stats_closed(struct listener_local *local)
 {
 	stats_add(local->n_open, -1);
+}
+
+void
+proxy_stats_renamed(struct listener_local *local, uint32_t n_open)
+{
+	if (local->n_open == NULL)
+		return;
+	stats_add(local->n_open, -(int64_t)n_open);
+	find_series(local);
+	stats_add(local->n_open, n_open);
 }

@@ -6,6 +6,8 @@
  * The proxy's metrics of requests and client connections, into the worker's shard. No lock; no
  * allocation for a set of labels that was seen before. Worker thread.
  */
+#include <stdint.h>
+
 #include "engine/mem/err.h"
 
 struct facts;
@@ -23,5 +25,7 @@ void	proxy_stats_request(struct worker *, const struct facts *);
 /* A client connection of this listener was accepted, is closed. */
 void	proxy_stats_opened(struct listener_local *);
 void	proxy_stats_closed(struct listener_local *);
+/* A reload gave the listener another name: those that are open, so many, count under it now. */
+void	proxy_stats_renamed(struct listener_local *, uint32_t n_open);
 
 #endif

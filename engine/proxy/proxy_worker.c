@@ -159,12 +159,15 @@ static void
 set_listener(struct listener_local *local, struct listener *l)
 {
 	struct part *before = (struct part *)(uintptr_t)&local->listener->part;
+	bool is_renamed = !slice_eq(local->listener->name, l->name);
 
 	(void)part_ref(&l->part);
 	local->listener = l;
 	local->limits = l->limits;
 	local->index = l->index;
 	part_unref(&before);
+	if (is_renamed)		/* all references but the one for accepting are connections */
+		proxy_stats_renamed(local, local->refs - 1);
 }
 
 static struct listener_local *

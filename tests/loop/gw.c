@@ -421,6 +421,14 @@ gw_clients(void)
 	return ((unsigned)proxy_of(&gw.worker)->conns.in_use);
 }
 
+int64_t
+gw_clients_of(const char *listener)
+{
+	struct slice name = slice_str(listener);
+
+	return (stats_value(gw.stats, STATS_CONNECTIONS, &name));
+}
+
 unsigned
 gw_exchanges(void)
 {

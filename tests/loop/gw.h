@@ -58,6 +58,8 @@ const struct gw_line *gw_last(void);
 /* ---- what is held at this moment ---- */
 
 unsigned	 gw_clients(void);		/* connections */
+/* As /metrics has it: weir_connections of this listener. */
+int64_t		 gw_clients_of(const char *listener);
 unsigned	 gw_exchanges(void);
 unsigned	 gw_pages(void);
 /* At most so many pages from now on, as when memory is short; 0: as at the start. */

@@ -452,6 +452,32 @@ test_stop_in_each_stage(void **state)
 	}
 }
 
+/* ---- listeners ---- */
+
+/* A listener that only got another name keeps its connections, and they count under that name. */
+static void
+test_listener_renamed(void **state)
+{
+	struct sim_conn *c;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	assert_served_by(c, SERVER, NULL);
+	(void)client();
+	sim_run_until_idle();
+	assert_int_equal(gw_clients_of("web"), 2);
+	OK(gw_reload("version: 1\nlog: { access: off }\nlisteners: { site: { listen: 8080 } }\n"
+	    CONF_SERVERS("\"" SERVER "\"") CONF_ROUTE("")));
+	OK(sim_expect_open(c));
+	assert_int_equal(gw_clients_of("web"), 0);
+	assert_int_equal(gw_clients_of("site"), 2);
+	sim_close(c);
+	sim_run_until_idle();
+	assert_int_equal(gw_clients_of("web"), 0);
+	assert_int_equal(gw_clients_of("site"), 1);
+}
+
 #define TEST(fn)	cmocka_unit_test_setup_teardown(fn, world_begin, world_end)
 
 int
@@ -467,6 +493,7 @@ main(void)
 		TEST(test_broken_reload_follows),
 		TEST(test_drain_gives_it_up),
 		TEST(test_stop_gives_it_up),
+		TEST(test_listener_renamed),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_server_goes),
 		cmocka_unit_test(test_doubt_over_a_reload),
