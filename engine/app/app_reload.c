@@ -6,6 +6,7 @@
 #include "engine/base/log.h"
 #include "engine/proxy/gate.h"
 #include "engine/stats/stats.h"
+#include "engine/worker/worker_cpus.h"
 
 /* Each mistake is a line of its own; the number of lines is bounded by DIAG_MAX. */
 static void

@@ -15,6 +15,7 @@
 #include "engine/proxy/access_log.h"
 #include "engine/stats/stats.h"
 #include "engine/upstream/upstream.h"
+#include "engine/worker/worker_cpus.h"
 
 /*
  * From nothing to serving, top to bottom: what the process needs of the system, the configuration,
@@ -59,7 +60,12 @@ enter(struct worker *w)
 {
 	struct err *err = upstream_worker_enter(w);
 
-	return (err != NULL ? err : proxy_worker_enter(w));
+	if (err != NULL)
+		return (err);
+	err = proxy_worker_enter(w);
+	if (err != NULL)
+		upstream_worker_leave(w);
+	return (err);
 }
 
 static void

@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/check.h"
 #include "engine/base/log.h"
-#include "engine/base/text.h"
-#include "engine/mem/alloc.h"
 #include "engine/worker/worker.h"
 
 /* What the new thread needs to know; lives until it has begun. */
@@ -53,10 +48,21 @@ on_page_tick(void *arg)
 static void
 on_turn_end(void *arg)
 {
-	struct worker *w = arg;
+	struct worker *w;
 
+	CAST_OBJ(w, arg, WORKER_MAGIC);
 	if (!timer_is_set(&w->page_tick) && has_pages_to_give(w))
 		timer_set(w->loop, &w->page_tick, loop_now_ms(w->loop) + WORKER_PAGE_TICK_MS);
+}
+
+/* On the worker's thread. */
+static void
+on_stop(struct mail *mail)
+{
+	struct worker *w = container_of(mail, struct worker, stop);
+
+	CHECK_OBJ(w, WORKER_MAGIC);
+	loop_stop(w->loop);
 }
 
 struct err *
@@ -73,6 +79,7 @@ worker_init(struct worker *w, unsigned index, size_t max_pages)
 	page_pool_init(&w->pages, (uint32_t)max_pages);
 	rnd_init(&w->rnd);
 	timer_init(&w->page_tick, on_page_tick, w);
+	mail_init(&w->stop, on_stop);
 	turn_hook_init(&w->turn_end, on_turn_end, w);
 	loop_on_turn_end(w->loop, &w->turn_end);
 	return (NULL);
@@ -159,33 +166,14 @@ worker_start(struct worker *w, struct err *(*enter)(struct worker *),
 	return (&no_thread);
 }
 
-/* The message that ends a loop; the worker's own thread handles it. */
-struct stop_mail {
-	struct mail	 mail;
-	struct worker	*worker;
-};
-
-static void
-on_stop(struct mail *mail)
-{
-	struct stop_mail *m = container_of(mail, struct stop_mail, mail);
-
-	loop_stop(m->worker->loop);
-	xfree(m);
-}
-
 void
 worker_stop(struct worker *w)
 {
-	struct stop_mail *m;
-
 	CHECK_OBJ(w, WORKER_MAGIC);
-	if (!w->running)
+	if (!w->running || w->stopping)
 		return;
-	m = xcalloc(1, sizeof *m);
-	mail_init(&m->mail, on_stop);
-	m->worker = w;
-	mailbox_post(w->loop, &m->mail);
+	w->stopping = true;
+	mailbox_post(w->loop, &w->stop);
 }
 
 void
@@ -195,62 +183,4 @@ worker_join(struct worker *w)
 		return;
 	pthread_join(w->thread, NULL);
 	w->running = false;
-}
-
-static bool
-read_line(const char *path, char *buf, size_t n)
-{
-	FILE *f = fopen(path, "re");
-	bool ok;
-
-	if (f == NULL)
-		return (false);
-	ok = fgets(buf, (int)n, f) != NULL;
-	fclose(f);
-	if (ok)
-		buf[strcspn(buf, "\n")] = '\0';
-	return (ok);
-}
-
-/* CPUs that a quota of `quota` us in each `period` us amounts to, rounded up. */
-static unsigned
-cpus_of_quota(struct slice quota, struct slice period, unsigned cpus)
-{
-	uint64_t q, p;
-
-	if (!text_to_u64(quota, &q) || !text_to_u64(period, &p) || p == 0)
-		return (cpus);		/* "max", "-1": no quota */
-	q = (q + p - 1) / p;
-	return (q < cpus ? (unsigned)q : cpus);
-}
-
-static unsigned
-bound_by_cgroup(unsigned cpus)
-{
-	char a[64], b[64];
-	struct slice rest, quota;
-
-	if (read_line("/sys/fs/cgroup/cpu.max", a, sizeof a)) {
-		rest = slice_str(a);
-		if (slice_split(&rest, ' ', &quota))
-			return (cpus_of_quota(quota, rest, cpus));
-	} else if (read_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", a, sizeof a) &&
-	    read_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us", b, sizeof b)) {
-		return (cpus_of_quota(slice_str(a), slice_str(b), cpus));
-	}
-	return (cpus);
-}
-
-unsigned
-worker_count_auto(void)
-{
-	unsigned n = 1;
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof set, &set) == 0)
-		n = (unsigned)CPU_COUNT(&set);
-	n = bound_by_cgroup(n);
-	if (n < 1)
-		n = 1;
-	return (n < WORKER_MAX - 1 ? n : WORKER_MAX - 1);
 }

@@ -52,23 +52,25 @@ struct worker {
 	uint32_t		 connections;	/* client connections open now */
 	uint32_t		 exchanges;	/* requests in progress now */
 	bool			 draining;
+	struct mail		 stop;		/* ends the loop */
 	pthread_t		 thread;
-	bool			 running;	/* written by the main thread */
+	bool			 running;	/* both the main thread's */
+	bool			 stopping;
 };
 
 /* Makes loop, pages, random state. Main thread, before the thread runs. */
 struct err	*worker_init(struct worker *, unsigned index, size_t max_pages);
 /* After the thread has ended (or for the main context, at exit). */
 void		 worker_fini(struct worker *);
-/* Runs `enter` on the new thread (start functions of the layers), then the loop, then `leave`. */
+/*
+ * Runs `enter` on the new thread (start functions of the layers), then the loop, then `leave`.
+ * Returns when `enter` has; where that failed its error is returned, `leave` is not called and the
+ * thread has ended. Main thread, as the two below.
+ */
 struct err	*worker_start(struct worker *, struct err *(*enter)(struct worker *),
 		    void (*leave)(struct worker *));
-/* Asks the loop to end after this turn; any thread. Then join. */
+/* Asks the loop to end after this turn; needs no memory. Then join. Harmless if it never ran. */
 void		 worker_stop(struct worker *);
 void		 worker_join(struct worker *);
-
-/* How many workers `auto` means: CPUs of the affinity mask, bounded by the cgroup's quota (v1 and
-   v2) rounded up, at least 1, at most WORKER_MAX - 1. */
-unsigned	 worker_count_auto(void);
 
 #endif
