@@ -39,6 +39,7 @@ take_upstream(struct build *b, const struct map *before, struct slice name,
 	uint64_t hash = digest(&spec->obj, 0);
 	struct part *p = map_get(before, name);
 
+	snapshot_make_room(b->snap);
 	if (p != NULL && p->hash == hash)
 		p = part_ref(p);
 	else
@@ -98,6 +99,7 @@ take_listener(struct build *b, const struct map *before, struct slice name,
 	uint64_t hash = digest(&conf->obj, index);
 	struct part *p = map_get(before, name);
 
+	snapshot_make_room(b->snap);
 	if (p != NULL && p->hash == hash && ((struct listener *)p)->index == index)
 		p = part_ref(p);
 	else

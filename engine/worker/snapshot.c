@@ -94,20 +94,28 @@ snapshot_new(uint64_t generation)
 }
 
 void
-snapshot_add_part(struct snapshot *s, struct part *p)
+snapshot_make_room(struct snapshot *s)
 {
 	enum { FIRST = 16 };
+	struct part **v;
+	unsigned cap;
 
 	CHECK_OBJ(s, SNAPSHOT_MAGIC);
-	/* Room doubles at powers of two; the old array stays in the arena. */
-	if (s->n_parts == 0 || (s->n_parts >= FIRST && (s->n_parts & (s->n_parts - 1)) == 0)) {
-		size_t cap = s->n_parts < FIRST ? FIRST : 2 * (size_t)s->n_parts;
-		struct part **v = arena_zarray(s->arena, cap, sizeof *v);
+	if (s->n_parts < s->cap_parts)
+		return;
+	/* Doubled; the old array stays in the arena. */
+	cap = s->cap_parts == 0 ? FIRST : 2 * s->cap_parts;
+	v = arena_zarray(s->arena, cap, sizeof *v);
+	if (s->n_parts > 0)
+		memcpy(v, s->parts, s->n_parts * sizeof *v);
+	s->parts = v;
+	s->cap_parts = cap;
+}
 
-		if (s->n_parts > 0)
-			memcpy(v, s->parts, s->n_parts * sizeof *v);
-		s->parts = v;
-	}
+void
+snapshot_add_part(struct snapshot *s, struct part *p)
+{
+	snapshot_make_room(s);
 	s->parts[s->n_parts++] = p;
 }
 

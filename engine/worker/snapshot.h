@@ -51,7 +51,7 @@ struct snapshot {
 	struct arena	*arena;
 	atomic_uint	 refs;		/* one a worker, one for the main thread while current */
 	struct part	**parts;
-	unsigned	 n_parts;
+	unsigned	 n_parts, cap_parts;
 	void		*root;		/* the program's own tables (proxy/gate.h) */
 };
 
@@ -69,7 +69,10 @@ struct part	*part_ref(struct part *);
 void		 part_unref(struct part **);
 
 struct snapshot	*snapshot_new(uint64_t generation);
-void		 snapshot_add_part(struct snapshot *, struct part *);	/* takes over a reference */
+/* Takes over a reference, unless the end of memory is trapped. Then it is still the caller's, so
+   who has no other place for it makes room first: the next part needs no memory then. */
+void		 snapshot_add_part(struct snapshot *, struct part *);
+void		 snapshot_make_room(struct snapshot *);
 struct part	*snapshot_find(const struct snapshot *, enum part_kind, struct slice name);
 
 /* Main thread: hands it to each worker; on_applied runs on the worker, after the swap, with the old

@@ -124,6 +124,39 @@ test_reload(void **state)
 	print_message("%u allocations\n", n - 2);
 }
 
+/* A table of parts that grows while they are taken over: none is lost, old or new. */
+static void
+test_reload_of_many(void **state)
+{
+	enum { UPSTREAMS = 300 };
+	char ups[UPSTREAMS * 48 + 64] = "upstreams: { app: { servers: [\"" SERVER "\"] }";
+	char routes[UPSTREAMS * 48 + 64] = "routes: [ { prefix: /, upstream: app, request_id: off }";
+	char conf[sizeof ups + sizeof routes + 128];
+	bool hit = true;
+	unsigned n;
+
+	for (unsigned i = 0; i < UPSTREAMS; i++) {
+		size_t at = strlen(ups);
+
+		(void)snprintf(ups + at, sizeof ups - at, ", u%u: { servers: [\"10.1.%u.%u:80\"] }", i,
+		    i / 250, i % 250);
+		at = strlen(routes);
+		(void)snprintf(routes + at, sizeof routes - at, ", { prefix: /%u, upstream: u%u }", i, i);
+	}
+	(void)snprintf(conf, sizeof conf, CONF_LISTEN("") "%s }\n%s ]\n", ups, routes);
+	for (n = 1; hit && n < MANY; n++) {
+		world_begin(state);
+		OK(gw_start(n % 2 == 0 ? conf : CONF));
+		mem_fail_at(n / 2 + 1);
+		(void)gw_reload(conf);
+		hit = mem_fail_hit();
+		mem_fail_off();
+		assert_serves(n);
+		world_end(state);
+	}
+	assert_true(n > 20 && n < MANY);
+}
+
 /* ---- requests ---- */
 
 struct load {
@@ -370,6 +403,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_start, no_begin),
 		cmocka_unit_test_setup(test_reload, no_begin),
+		cmocka_unit_test_setup(test_reload_of_many, no_begin),
 		cmocka_unit_test_setup(test_requests, no_begin),
 		cmocka_unit_test_setup(test_forwarded_client, no_begin),
 		cmocka_unit_test_setup(test_few_pages, no_begin),
