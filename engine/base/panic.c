@@ -19,7 +19,7 @@ struct panic_type {
 
 enum { PANIC_FRAMES = 48, PANIC_TEXT = 4096 };
 
-_Thread_local const void *panic_watched[PANIC_SLOTS];
+_Thread_local const void *panic_watched[PANIC_SLOT__MAX];
 
 static struct panic_type panic_types[PANIC_TYPES_MAX];
 static unsigned panic_n_types;
@@ -95,7 +95,7 @@ panic_dump(void)
 		return;
 	busy = true;
 	backtrace_symbols_fd(frames, backtrace(frames, PANIC_FRAMES), STDERR_FILENO);
-	for (unsigned i = 0; i < PANIC_SLOTS; i++) {
+	for (unsigned i = 0; i < PANIC_SLOT__MAX; i++) {
 		if (panic_watched[i] != NULL)
 			panic_dump_object(panic_watched[i]);
 	}

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "engine/base/check.h"
+#include "engine/base/panic.h"
+#include "engine/base/text.h"
 #include "engine/mem/page.h"
 #include "engine/net/tcp.h"
 #include "engine/proxy/access_log.h"
@@ -81,6 +83,7 @@ on_gone(void *arg)
 	CAST_OBJ(dc, arg, DOWN_CONN_MAGIC);
 	w = dc->worker;
 	dc->magic = 0;
+	panic_unwatch(PANIC_SLOT_CONN, dc);
 	slab_put(&proxy_of(w)->conns, &dc);
 }
 
@@ -375,6 +378,28 @@ on_timer(void *arg)
 
 /* ---- events of the connection ---- */
 
+/* For a check that fails while it is served. */
+static void
+dump(const void *obj, struct text *out)
+{
+	const struct down_conn *dc = obj;
+	const struct conn *c = &dc->conn;
+
+	text_printf(out, "  client %.*s, %u requests%s%s%s, exchange %p\n", (int)dc->peer_len,
+	    dc->peer_text, (unsigned)dc->n_requests, dc->closing ? ", closing" : "",
+	    dc->lingering ? ", lingering" : "", c->is_closed ? ", closed" : "",
+	    (const void *)dc->ex);
+	text_printf(out, "  %llu bytes in, %llu out, %u wait; in state %u, out state %u\n",
+	    (unsigned long long)c->bytes_in, (unsigned long long)c->bytes_out,
+	    (unsigned)conn_waiting(c), (unsigned)dc->h1.in_state, (unsigned)dc->h1.out_state);
+}
+
+void
+down_conn_register(void)
+{
+	panic_register(DOWN_CONN_MAGIC, "connection", dump);
+}
+
 static void
 on_io(void *arg, unsigned what)
 {
@@ -382,6 +407,7 @@ on_io(void *arg, unsigned what)
 	const struct conn *c;
 
 	CAST_OBJ(dc, arg, DOWN_CONN_MAGIC);
+	panic_watch(PANIC_SLOT_CONN, dc);
 	c = &dc->conn;
 	if (dc->lingering) {
 		if (!linger_read(dc))

@@ -51,6 +51,8 @@ enum down_next {
 	DOWN_NEXT_LINGER	/* it ends, and the client may still be sending */
 };
 
+/* Once a worker, before its first connection: how one is dumped when a check fails. */
+void	down_conn_register(void);
 /* listener_accept_fn; arg is the listener_local. */
 void	down_conn_accept(void *local, int fd, const struct addr *peer);
 /* The exchange is over and freed. */

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "engine/base/check.h"
+#include "engine/base/panic.h"
 #include "engine/mem/page.h"
 #include "engine/proxy/access_log.h"
 #include "engine/proxy/down_conn.h"
@@ -94,6 +95,7 @@ ex_step_finish(struct exchange *ex)
 	snapshot_give(w, &ex->snap);
 	w->exchanges--;
 	ex->magic = 0;
+	panic_watch(PANIC_SLOT_EXCHANGE, NULL);
 	slab_put(&proxy_of(w)->exchanges, &ex);
 	if (gone) {
 		dc->ex = NULL;

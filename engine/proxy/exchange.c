@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "engine/base/check.h"
+#include "engine/base/panic.h"
+#include "engine/base/text.h"
 #include "engine/mem/page.h"
 #include "engine/proxy/down_conn.h"
 #include "engine/proxy/ex.h"
@@ -42,6 +44,12 @@ static enum step_rc (*const steps[EX__MAX])(struct exchange *) = {
 #undef STEP
 };
 
+static const char *const step_names[EX__MAX] = {
+#define STEP(NAME, fn) [EX_##NAME] = #NAME,
+#include "engine/proxy/steps.def"
+#undef STEP
+};
+
 enum {
 	/* activations in one run: more is a loop, and ends in internal_error */
 	EX_STEPS_MAX = 1000
@@ -72,6 +80,31 @@ wake_client_reader(void *arg)
 	}
 	dc->h1.c.ops->resume(&dc->h1.s);
 	conn_resume(&dc->conn);
+}
+
+/* For a check that fails while it runs. No text of the client's: secrets may stand in it. */
+static void
+dump(const void *obj, struct text *out)
+{
+	const struct exchange *ex = obj;
+
+	text_printf(out, "  step %s, reason \"%s\", status %u, %u tries\n",
+	    ex->step < EX__MAX ? step_names[ex->step] : "?",
+	    ex->reason < REASON__MAX ? reason_info((enum reason)ex->reason)->name.p : "?",
+	    (unsigned)ex->resp.status, (unsigned)ex->attempts);
+	text_printf(out, "  request body: %u queued, end %u, all here %u\n",
+	    (unsigned)ex->req_body.queued, (unsigned)ex->req_body.end, (unsigned)ex->req_done);
+	text_printf(out, "  response body: %u queued, end %u, begun %u, sent %u, ours %u\n",
+	    (unsigned)ex->resp_body.queued, (unsigned)ex->resp_body.end,
+	    (unsigned)ex->reply_begun, (unsigned)ex->reply_sent, (unsigned)ex->local);
+	text_printf(out, "  client %p%s, stream %p\n", (const void *)ex->down,
+	    ex->client_gone ? " (gone)" : "", (const void *)ex->up);
+}
+
+void
+exchange_register(void)
+{
+	panic_register(EXCHANGE_MAGIC, "exchange", dump);
 }
 
 struct exchange *
@@ -132,6 +165,7 @@ ex_run(struct exchange *ex)
 
 	must(!ex->running);
 	ex->running = true;
+	panic_watch(PANIC_SLOT_EXCHANGE, ex);
 	for (;;) {
 		ex->wake_again = false;
 		if (--budget == 0) {

@@ -106,6 +106,8 @@ struct exchange {
 	char			 arena_bytes[EX_ARENA_BYTES];
 };
 
+/* Once a worker, before its first exchange: how one is dumped when a check fails. */
+void		 exchange_register(void);
 /* A new one for a request that begins on this stream, or NULL. */
 struct exchange	*exchange_new(struct down_conn *, struct codec_stream *);
 /* The request's head is there: run. */

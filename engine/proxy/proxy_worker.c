@@ -27,6 +27,8 @@ proxy_worker_enter(struct worker *w)
 	if (pl == NULL)
 		return (err_memory());
 	pl->magic = PROXY_LOCAL_MAGIC;
+	down_conn_register();
+	exchange_register();
 	slab_init(&pl->conns, "client connections", sizeof(struct down_conn), 0);
 	slab_init(&pl->exchanges, "exchanges", sizeof(struct exchange), 0);
 	list_init(&pl->listeners);

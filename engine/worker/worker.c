@@ -7,6 +7,8 @@
 
 #include "engine/base/check.h"
 #include "engine/base/log.h"
+#include "engine/base/panic.h"
+#include "engine/base/text.h"
 #include "engine/worker/worker.h"
 
 /* What the new thread needs to know; lives until it has begun. */
@@ -65,6 +67,17 @@ on_stop(struct mail *mail)
 	loop_stop(w->loop);
 }
 
+/* For a check that fails on its thread. */
+static void
+dump(const void *obj, struct text *out)
+{
+	const struct worker *w = obj;
+
+	text_printf(out, "  worker %u%s, %u connections, %u exchanges, %u pages in use\n", w->index,
+	    w->draining ? ", draining" : "", (unsigned)w->connections, (unsigned)w->exchanges,
+	    (unsigned)w->pages.in_use);
+}
+
 struct err *
 worker_init(struct worker *w, unsigned index, size_t max_pages)
 {
@@ -73,6 +86,7 @@ worker_init(struct worker *w, unsigned index, size_t max_pages)
 	memset(w, 0, sizeof *w);
 	w->magic = WORKER_MAGIC;
 	w->index = index;
+	panic_register(WORKER_MAGIC, "worker", dump);
 	err = loop_new(&w->loop);
 	if (err != NULL)
 		return (err_because(err, "worker %u has no event loop", index));
@@ -105,6 +119,7 @@ run(void *arg)
 	void (*leave)(struct worker *) = t->leave;
 	struct err *err;
 
+	panic_watch(PANIC_SLOT_WORKER, w);
 	err = t->enter(w);
 	pthread_mutex_lock(&t->lock);
 	t->err = err;

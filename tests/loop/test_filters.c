@@ -7,11 +7,13 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "engine/base/panic.h"
 #include "engine/http/headers.h"
 #include "filters/filters.h"
 #include "tests/loop/rig.h"
@@ -68,14 +70,14 @@ op_start(struct op *op, struct pending *p, uint64_t ms, struct err *err)
 
 enum word {
 	PASS, WAIT, FAIL, INSTANT, ASKED, NEVER, TIMED, UNHANDLED, BUG, CIRCLE, REPLY, NOREPLY,
-	RESP_WAIT, RESP_REPLY, RESP_FAULT, EARLY
+	RESP_WAIT, RESP_REPLY, RESP_FAULT, EARLY, DUMP
 };
 static const struct schema_enum words[] = {
 	{ "pass", PASS }, { "wait", WAIT }, { "fail", FAIL }, { "instant", INSTANT },
 	{ "asked", ASKED }, { "never", NEVER }, { "timed", TIMED }, { "unhandled", UNHANDLED },
 	{ "bug", BUG }, { "circle", CIRCLE }, { "reply", REPLY }, { "noreply", NOREPLY },
 	{ "resp_wait", RESP_WAIT }, { "resp_reply", RESP_REPLY }, { "resp_fault", RESP_FAULT },
-	{ "early", EARLY },
+	{ "early", EARLY }, { "dump", DUMP },
 	{ NULL, 0 },
 };
 struct probe_conf {
@@ -127,6 +129,26 @@ waiting(struct filter_call *fc, enum word word)
 	return (FILTER_NEXT);
 }
 
+/* What a failed check would print here. */
+static char dumped[8192];
+
+static void
+dump_here(void)
+{
+	int fd = memfd_create("dump", MFD_CLOEXEC), err = dup(STDERR_FILENO);
+	ssize_t n;
+
+	assert_true(fd >= 0 && err >= 0);
+	assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+	panic_dump();
+	assert_int_equal(dup2(err, STDERR_FILENO), STDERR_FILENO);
+	n = pread(fd, dumped, sizeof dumped - 1, 0);
+	assert_true(n > 0);
+	dumped[n] = '\0';
+	(void)close(fd);
+	(void)close(err);
+}
+
 static enum filter_verdict
 probe_req(struct filter_call *fc, struct msg_req *req)
 {
@@ -138,6 +160,9 @@ probe_req(struct filter_call *fc, struct msg_req *req)
 		return (waiting(fc, word_of(fc)));
 	case BUG:
 		return (FILTER_WAIT);
+	case DUMP:
+		dump_here();
+		return (FILTER_NEXT);
 	case REPLY:
 		filter_reply(fc, 418, SLICE("text/plain"), SLICE("tea"));
 		(void)headers_set(&filter_reply_head(fc)->m.headers, SLICE("X-Pot"), SLICE("small"));
@@ -530,6 +555,25 @@ test_armed_in_one_phase_awaited_in_another(void **state)
 		assert_int_equal(seen.wokens, 1);
 		expect_end(c, "HTTP/1.1 200", "X-Behind");
 	}
+}
+
+/* A check that fails tells of the connection and the exchange that it fails in, while it does. */
+static void
+test_objects_are_watched(void **state)
+{
+	struct sim_conn *c;
+
+	(void)state;
+	start("probe: dump");
+	c = get();
+	assert_non_null(strstr(dumped, "connection 0x"));
+	assert_non_null(strstr(dumped, "client 198.51.100.1, 1 requests, exchange 0x"));
+	assert_non_null(strstr(dumped, "exchange 0x"));
+	assert_non_null(strstr(dumped, "step REQ_FILTERS, reason \"\", status 0, 0 tries"));
+	(void)answer(OK);
+	assert_null(panic_watched[PANIC_SLOT_EXCHANGE]);
+	expect_end(c, "HTTP/1.1 200 OK\r\n", "hi");
+	assert_null(panic_watched[PANIC_SLOT_CONN]);
 }
 
 static void
@@ -969,6 +1013,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wait_and_go_on),
+		cmocka_unit_test(test_objects_are_watched),
 		cmocka_unit_test(test_ports_of_the_machine_do_not_matter),
 		cmocka_unit_test(test_reload_while_waiting),
 		cmocka_unit_test(test_client_goes_after_a_reload),

@@ -278,8 +278,8 @@ die_watched(void)
 	static struct thing t = {THING_MAGIC, 42};
 	static struct thing other = {0x12345678, 0};
 
-	panic_watch(0, &t);
-	panic_watch(1, &other);
+	panic_watch(PANIC_SLOT_WORKER, &t);
+	panic_watch(PANIC_SLOT_CONN, &other);
 	die_by_must();
 }
 
@@ -288,7 +288,7 @@ die_in_dump(void)
 {
 	static struct thing t = {THING_MAGIC, 13};
 
-	panic_watch(2, &t);
+	panic_watch(PANIC_SLOT_EXCHANGE, &t);
 	die_by_must();
 }
 
