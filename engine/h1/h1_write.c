@@ -6,12 +6,12 @@
 #include <string.h>
 
 #include "engine/base/check.h"
+#include "engine/base/text.h"
 #include "engine/h1/h1_scan.h"
 
 enum {
 	/* Versions, separators, Content-Length with 19 digits, Connection, Transfer-Encoding. */
-	FIXED_BYTES = 192,
-	LENGTH_DIGITS = 20
+	FIXED_BYTES = 192
 };
 
 static inline char *
@@ -80,17 +80,6 @@ h1_put_fields(char *p, const struct headers *h)
 	return (run_len > 0 ? put(p, run, run_len) : p);
 }
 
-static char *
-put_number(char *p, uint64_t n)
-{
-	char buf[LENGTH_DIGITS], *at = buf + sizeof(buf);
-
-	do
-		*--at = (char)('0' + n % 10);
-	while ((n /= 10) > 0);
-	return (put(p, at, (size_t)(buf + sizeof(buf) - at)));
-}
-
 /* What frames the message and the connection, and the empty line. */
 static char *
 put_framing(char *p, const struct h1_framing *f)
@@ -99,7 +88,7 @@ put_framing(char *p, const struct h1_framing *f)
 		p = PUT(p, "Transfer-Encoding: chunked\r\n");
 	} else if (f->length >= 0) {
 		p = PUT(p, "Content-Length: ");
-		p = put_number(p, (uint64_t)f->length);
+		p += text_u64_digits(p, (uint64_t)f->length);
 		p = PUT(p, "\r\n");
 	}
 	if (f->upgrade.len > 0) {
