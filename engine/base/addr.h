@@ -41,10 +41,12 @@ bool addr_parse(struct slice text, struct addr *r) CC_MUST_USE;
 /* "1.2.3.4", "::1" or "[::1]"; the port is 0. */
 bool addr_parse_ip(struct slice text, struct addr *r) CC_MUST_USE;
 
-/* A copy of what accept(2) or getsockname(2) gave.  False for other families or a wrong len. */
+/* A copy of what accept(2) or getsockname(2) gave.  False for other families or a wrong len; *r is
+   untouched. */
 bool addr_from_sockaddr(struct addr *r, const struct sockaddr *sa, socklen_t len) CC_MUST_USE;
 
-/* What addr_parse() reads, with a NUL; cut when n is too small.  Returns the length written. */
+/* What addr_parse() reads, with a NUL; cut when n is too small; empty for no address.  Returns the
+   length written, without the NUL. */
 size_t addr_format(const struct addr *a, char *buf, size_t n);
 
 /* The IP alone, without brackets; "unix" for a Unix socket. */

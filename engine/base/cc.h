@@ -12,13 +12,10 @@
 
 /* printf-like function: the format is argument number fmt, the first value argument number args. */
 #define CC_PRINTF(fmt, args)	__attribute__((format(printf, fmt, args)))
-#define CC_UNUSED		__attribute__((unused))
 #define CC_NORETURN		__attribute__((noreturn))
 #define CC_MUST_USE		__attribute__((warn_unused_result))
 #define CC_COLD			__attribute__((cold, noinline))
-#define CC_HOT			__attribute__((hot))
 #define CC_ALWAYS_INLINE	inline __attribute__((always_inline))
-#define CC_MALLOC		__attribute__((malloc))
 
 /* Aligns a type or a member to n bytes, normally CC_CACHELINE(64). */
 #define CC_CACHELINE(n)		__attribute__((aligned(n)))

@@ -11,7 +11,7 @@
  * CAST_OBJ(to, v, M) to = v, checked; for each void pointer that comes from outside
  * TAKE_OBJ(to, pp, M) to = *pp, checked; *pp becomes NULL
  *
- * Any thread.  None of these allocates.
+ * The macros evaluate p and pp more than once.  Any thread.  None of these allocates.
  */
 #ifndef WEIR_BASE_CHECK_H
 #define WEIR_BASE_CHECK_H

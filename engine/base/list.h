@@ -95,8 +95,8 @@ list_splice(struct list *head, struct list *from)
 #define list_node_(pos, type, member)                                                              \
 	((struct list *)(void *)((char *)(pos) + offsetof(type, member)))
 
-/* pos is a pointer to type.  The body must not take pos off the list; use the SAFE form for that
-   (it still must not take off the node after pos).  pos is not an object after a full loop. */
+/* pos is a pointer to type.  The body must not take pos off the list; use the SAFE form for that,
+   where it still must not take off the node after pos.  pos is not an object after a full loop. */
 #define LIST_FOREACH(pos, head, type, member)                                                      \
 	for ((pos) = list_entry((head)->next, type, member);                                       \
 	    list_node_(pos, type, member) != (head);                                               \

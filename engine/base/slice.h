@@ -188,8 +188,8 @@ slice_trim(struct slice s)
 
 /*
  * Takes the next piece up to sep off *rest.  n separators make n + 1 pieces, empty ones included:
- * "a,,b" gives "a", "", "b"; "" gives one empty piece.  After the last piece rest->p is NULL and
- * the function returns false.
+ * "a,,b" gives "a", "", "b"; "" gives one empty piece, SLICE_NONE none.  After the last piece
+ * rest->p is NULL and the function returns false.
  */
 static inline bool
 slice_split(struct slice *rest, char sep, struct slice *piece_r)

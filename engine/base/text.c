@@ -73,8 +73,7 @@ text_printf(struct text *t, const char *fmt, ...)
 		t->len += (size_t)n;
 		return;
 	}
-	/* vsnprintf keeps the last byte for its NUL: when the text fits without the NUL we lose
-	   that byte all the same, which is why callers leave one to spare. */
+	/* vsnprintf keeps the last byte for its NUL */
 	if (n > 0) {
 		t->len += room > 0 ? room - 1 : 0;
 		t->full = true;

@@ -68,6 +68,8 @@ text_putc(struct text *t, char c)
 	t->p[t->len++] = c;
 }
 
+/* As printf.  Needs room for one byte more than it writes: where that is not left, the last byte is
+   lost and full becomes true. */
 void text_printf(struct text *t, const char *fmt, ...) CC_PRINTF(2, 3);
 
 void text_u64(struct text *t, uint64_t v);

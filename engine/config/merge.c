@@ -4,16 +4,13 @@
 #include <string.h>
 
 #include "engine/base/check.h"
-#include "engine/base/siphash.h"
 #include "engine/config/schema_impl.h"
 #include "engine/mem/arena.h"
 
-/* Layers, and whether two objects say the same. Defaults are in the objects already. */
+/* Layers: one object laid over another. Defaults are in the objects already. */
 
 static void merge_into(struct arena *a, const struct schema_state *st, struct schema_obj *dst,
     const struct schema_obj *over);
-
-/* ---- layers ---- */
 
 static bool
 is_empty(const struct schema_state *st, const struct schema_obj *obj)

@@ -122,8 +122,7 @@ parse_word(const struct schema_row *row, struct slice s, uint64_t *r)
 }
 
 static bool
-parse_number(const struct schema_row *row, enum schema_type type, struct slice s, uint64_t *r,
-    struct scalar_why *why)
+parse_number(enum schema_type type, struct slice s, uint64_t *r, struct scalar_why *why)
 {
 	switch (type) {
 	case SCHEMA_INT:
@@ -139,7 +138,6 @@ parse_number(const struct schema_row *row, enum schema_type type, struct slice s
 	default:
 		never("not a number");
 	}
-	(void)row;
 }
 
 void
@@ -204,7 +202,7 @@ parse_numeric(const struct schema_row *row, enum schema_type type, const struct 
 	if (type == SCHEMA_INT && s.len > 1 && s.p[0] == '0' && is_all_digits(s))
 		return (refuse(
 		    why, "a number with a 0 in front is a string", "write it without the 0"));
-	if (!parse_number(row, type, s, r, why)) {
+	if (!parse_number(type, s, r, why)) {
 		near = diag_nearest(s, words, array_len(words));
 		if (near != NULL)
 			(void)snprintf(why->hint, sizeof(why->hint), "did you mean \"%s\"?", near);

@@ -375,10 +375,8 @@ keep_trailers(struct msg *m, const struct h1_head *head, const char *from)
 		kept->flags |= HDR_RAW;
 		kept->raw_len = row->raw_len;
 	}
-	if (t->n > 0) {
+	if (t->n > 0)
 		m->trailers = t;
-		m->has_trailer = true;
-	}
 	return (true);
 }
 

@@ -68,7 +68,7 @@ struct codec_events {
 	   that the owner must take a reference of. */
 	void	(*on_head)(struct codec_stream *, struct msg *, struct page *head, bool end);
 	/* Bytes of the body; the span carries one page reference, now the owner's. Returns false to
-	   ask for a pause: feed then returns CODEC_BLOCKED until codec_resume(). */
+	   ask for a pause: feed then returns CODEC_BLOCKED until `resume`. */
 	bool	(*on_body)(struct codec_stream *, struct span);
 	/* The message is complete. Trailers are in msg.trailers. */
 	void	(*on_end)(struct codec_stream *);
@@ -139,10 +139,10 @@ struct codec {
 	void				*owner;		/* the connection's holder */
 };
 
-/* What a codec accepts; 0 is never "unlimited", see CODEC_UNLIMITED. */
+/* What a codec accepts at most. 0 is a limit too: there is no way to say "unlimited". */
 struct codec_limits {
 	uint32_t	 head_bytes;	/* whole head, each field with + 32 (RFC 9113, 6.5.2) */
-	uint32_t	 line_bytes;	/* request line and each field line */
+	uint32_t	 line_bytes;	/* first line and each field line, their CR LF included */
 	uint16_t	 fields;
 	uint16_t	 chunk_ext;	/* bytes of chunk extensions; more is refused */
 };

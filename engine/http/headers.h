@@ -89,6 +89,7 @@ bool		 headers_add(struct headers *, struct slice name, struct slice value);
 bool		 headers_add_raw(struct headers *, enum hdr_id, struct slice raw);
 unsigned	 headers_remove(struct headers *, struct slice name);
 unsigned	 headers_remove_id(struct headers *, enum hdr_id);
+/* Removes this row alone. Pointers to rows stay good. */
 void		 headers_drop(struct headers *, struct hdr *);
 
 /*

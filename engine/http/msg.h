@@ -35,11 +35,11 @@ struct msg {
 	uint8_t		 version;	/* enum http_version, as received */
 	uint8_t		 body;		/* enum msg_body */
 	bool		 keep_alive:1;	/* HTTP/1: the peer lets the connection live on */
-	bool		 has_trailer:1;	/* trailers arrived; valid at the end of the body */
 	bool		 is_request:1;
 	int64_t		 content_length;/* -1: unknown. Also set for HEAD and 304 answers */
 	struct headers	 headers;
-	struct headers	*trailers;	/* NULL: none; made in the exchange's arena by the codec */
+	/* set at the end of the body; NULL: none; made in the exchange's arena by the codec */
+	struct headers	*trailers;
 	uint32_t	 head_bytes;	/* as received, first and empty line included */
 };
 
@@ -49,7 +49,6 @@ struct msg_req {
 	uint8_t		 form;		/* enum target_form */
 	bool		 scheme_https:1;
 	bool		 expect_continue:1; /* Expect: 100-continue, and the client waits */
-	bool		 path_encoded_slash:1;	/* the path held %2F, %5C (route may allow) */
 	struct slice	 method_text;
 	struct slice	 target;	/* as received */
 	struct slice	 authority;	/* host[:port] as received; 1.0 may have none */

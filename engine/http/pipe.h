@@ -42,7 +42,7 @@ enum {
 	PIPE_KEPT = 8,			/* spans, and */
 	PIPE_KEPT_BYTES = 64 * 1024,	/* bytes that are kept at most; with more none are */
 	PIPE_PEEK_MAX = PIPE_SPANS + PIPE_KEPT,	/* spans that can lie in a pipe */
-	PIPE_LOW = 32 * 1024,		/* bytes; facts: 32 KiB per connection, each way */
+	PIPE_LOW = 32 * 1024,		/* bytes, each way of an exchange */
 	PIPE_HIGH = 64 * 1024
 };
 
@@ -81,8 +81,9 @@ void	pipe_set_sink(struct pipe *, pipe_wake_fn *, void *);
 
 /*
  * Takes over the caller's page reference. A span that continues the last one in the same page
- * is joined to it. Always takes the bytes, even above `high` (the reader has them already);
- * returns false when the source must now stop reading, until it is woken.
+ * is joined to it. Takes the bytes, even above `high` (the reader has them already), while fewer
+ * than PIPE_SPANS spans are there; returns false when the source must now stop reading, until it
+ * is woken. In a broken pipe they vanish; after pipe_put_end() it must not be called.
  */
 bool	pipe_put(struct pipe *, struct span);
 /* May the source read more? When not, it is marked as waiting and will be woken. */

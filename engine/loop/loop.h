@@ -65,8 +65,8 @@ struct turn_hook {
 const char *loop_library(void);
 
 /*
- * Makes a loop; *r is set on success only. Errors: no epoll, out of descriptors or memory.
- * The loop may be made on one thread and handed to another before its first turn.
+ * Makes a loop; *r is set on success only. Errors, constants all: no epoll, out of descriptors or
+ * memory. The loop may be made on one thread and handed to another before its first turn.
  */
 struct err *loop_new(struct loop **r);
 

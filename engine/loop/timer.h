@@ -9,8 +9,9 @@
  *
  * A timer never fires early: at its callback loop_now_ms() >= deadline. It fires in the first
  * turn whose time has reached the deadline. Timers due in one turn fire by deadline; the order
- * of equal deadlines is not specified. A deadline that has passed fires in the next turn's
- * timer step (or in this turn's, when set before that step began).
+ * of equal deadlines is not specified. A deadline that had passed when it was set fires in the
+ * next turn's timer step (or in this turn's, when set before that step began), before the others
+ * and in the order of setting.
  *
  * Moving a deadline later only stores it: the wheel visits the timer at its old place, sees
  * the later deadline and moves it on, without calling back.

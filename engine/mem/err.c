@@ -71,7 +71,7 @@ err_because(struct err *cause, const char *fmt, ...)
 	const char *what;
 	va_list ap;
 
-	/* the constant error has no arena to put a sentence in */
+	/* a constant has no arena to put a sentence in */
 	if (cause->arena == NULL)
 		return (cause);
 	va_start(ap, fmt);

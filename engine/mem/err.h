@@ -43,14 +43,15 @@ struct err {
 	struct mark mark;
 	const char *what;	/* one sentence, lower case, no full stop */
 	struct err *cause;	/* NULL: the first one */
-	struct arena *arena;
+	struct arena *arena;	/* where it lives; NULL: a constant, which cannot be added to */
 };
 
 /* Never NULL: when there is no memory for it, a constant error that says so. */
 struct err *err_new(struct arena *arena, enum err_code code, struct mark mark, const char *fmt,
     ...) CC_PRINTF(4, 5) CC_MUST_USE;
 
-/* Puts a sentence around cause, in its arena and with its code and mark. */
+/* Puts a sentence around cause, in its arena and with its code and mark.  A constant error comes
+   back as it is. */
 struct err *err_because(struct err *cause, const char *fmt, ...) CC_PRINTF(2, 3) CC_MUST_USE;
 
 /* For a failed system call: "what: strerror(number)", ERR_SYSTEM. */
