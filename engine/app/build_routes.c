@@ -323,7 +323,6 @@ check_target(struct routes *r, const struct route_conf *c, struct slice to)
 {
 	const char *why = NULL;
 	struct slice host;
-	unsigned port;
 
 	if (slice_has_prefix(to, SLICE("//")))
 		why = "\"//\" begins another host's name, not a path; write http:// or https://";
@@ -332,7 +331,7 @@ check_target(struct routes *r, const struct route_conf *c, struct slice to)
 	else if (!slice_has_prefix(to, SLICE("http://")) &&
 	    !slice_has_prefix(to, SLICE("https://")))
 		why = "a path or a URL with http:// or https:// is due";
-	else if (!uri_split_authority(authority_of(to), &host, &port))
+	else if (!uri_split_authority(authority_of(to), &host))
 		why = "the URL has no host, or one that is none";
 	if (why == NULL && !is_url_text(to))
 		why = "bytes other than those of a URL are written %XX";

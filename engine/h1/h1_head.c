@@ -10,87 +10,7 @@
 
 #include <string.h>
 
-#include "engine/base/check.h"
-
-/* The inside of [ ]: hex digits, dots and two colons at least; not parsed any further. */
-static bool
-is_ip_literal(struct slice s)
-{
-	unsigned colons = 0;
-
-	for (size_t i = 0; i < s.len; i++) {
-		char c = slice_to_lower_byte(s.p[i]);
-
-		if (c == ':')
-			colons++;
-		else if (c != '.' && !(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f'))
-			return (false);
-	}
-	return (colons >= 2 && s.len <= 45);
-}
-
-static bool
-is_hex(char c)
-{
-	c = slice_to_lower_byte(c);
-	return ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'));
-}
-
-/* RFC 3986, 3.2.2 reg-name; ',' is a sub-delim there, but two hosts in one field here. */
-static bool
-is_reg_name(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		if ((h1_class[(uint8_t)s.p[i]] & H1_HOST) == 0 || s.p[i] == ',')
-			return (false);
-		if (s.p[i] == '%' &&
-		    (s.len - i < 3 || !is_hex(s.p[i + 1]) || !is_hex(s.p[i + 2])))
-			return (false);
-	}
-	return (s.len > 0);
-}
-
-/* ":port" or nothing. An empty port is allowed by RFC 3986, 3.2.3. */
-static bool
-is_port(struct slice s)
-{
-	unsigned port = 0;
-
-	if (s.len == 0)
-		return (true);
-	if (s.p[0] != ':' || s.len > 6)
-		return (false);
-	for (size_t i = 1; i < s.len; i++) {
-		if (s.p[i] < '0' || s.p[i] > '9')
-			return (false);
-		port = port * 10 + (unsigned)(s.p[i] - '0');
-	}
-	return (port <= UINT16_MAX);
-}
-
-/* host [":" port]; *host_r without port, trailing dot of a name, and with the brackets. */
-static bool
-split_authority(struct slice a, struct slice *host_r)
-{
-	ssize_t end;
-
-	if (a.len == 0)
-		return (false);
-	if (a.p[0] == '[') {
-		end = slice_find_byte(a, ']');
-		if (end < 0 || !is_ip_literal(slice_sub(a, 1, (size_t)end - 1)))
-			return (false);
-		*host_r = slice_of(a.p, (size_t)end + 1);
-		return (is_port(slice_skip(a, (size_t)end + 1)));
-	}
-	end = slice_find_byte(a, ':');
-	*host_r = end < 0 ? a : slice_of(a.p, (size_t)end);
-	if (!is_reg_name(*host_r) || !is_port(slice_skip(a, host_r->len)))
-		return (false);
-	if (host_r->len > 1 && host_r->p[host_r->len - 1] == '.')
-		host_r->len--;
-	return (host_r->p[0] != '.' || host_r->len > 1);
-}
+#include "engine/http/uri.h"
 
 /* The path and the query of what begins at `at` within the target. */
 static void
@@ -173,7 +93,8 @@ fill_host(struct msg_req *r)
 	} else if (r->form != TARGET_ABSOLUTE) {
 		return (REASON_NONE);
 	}
-	return (split_authority(r->authority, &r->host) ? REASON_NONE : REASON_REQUEST_MALFORMED);
+	return (uri_split_authority(r->authority, &r->host) ? REASON_NONE :
+	    REASON_REQUEST_MALFORMED);
 }
 
 /*

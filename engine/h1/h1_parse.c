@@ -13,21 +13,18 @@ enum {
 
 #define T	H1_TCHAR
 #define S	H1_TARGET_STOP
-#define H	H1_HOST
 
 /* clang-format off */
 const uint8_t h1_class[256] = {
 	[0 ... 0x20] = S, [0x7f ... 0xff] = S, ['#'] = S | T,
-	['!'] = T | H, ['$'] = T | H, ['%'] = T | H, ['&'] = T | H, ['\''] = T | H, ['*'] = T | H,
-	['+'] = T | H, ['-'] = T | H, ['.'] = T | H, ['^'] = T, ['_'] = T | H, ['`'] = T, ['|'] = T,
-	['~'] = T | H, ['('] = H, [')'] = H, [','] = H, [';'] = H, ['='] = H,
-	['0' ... '9'] = T | H, ['A' ... 'Z'] = T | H, ['a' ... 'z'] = T | H,
+	['!'] = T, ['$'] = T, ['%'] = T, ['&'] = T, ['\''] = T, ['*'] = T, ['+'] = T, ['-'] = T,
+	['.'] = T, ['^'] = T, ['_'] = T, ['`'] = T, ['|'] = T, ['~'] = T,
+	['0' ... '9'] = T, ['A' ... 'Z'] = T, ['a' ... 'z'] = T,
 };
 /* clang-format on */
 
 #undef T
 #undef S
-#undef H
 
 static enum h1_parse_rc
 bad(struct h1_head *h, enum reason reason)

@@ -18,8 +18,7 @@
 
 enum h1_class {
 	H1_TCHAR = 1,		/* token byte (RFC 9110, 5.6.2) */
-	H1_TARGET_STOP = 2,	/* no byte of a target: control, space, '#', DEL, non-ASCII */
-	H1_HOST = 4		/* of a host: unreserved, sub-delims, '%' (RFC 3986, 3.2.2) */
+	H1_TARGET_STOP = 2	/* no byte of a target: control, space, '#', DEL, non-ASCII */
 };
 
 extern const uint8_t h1_class[256];

@@ -36,6 +36,18 @@ static const int8_t uri_hex[256] = {
 	['F'] = 16, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16
 };
 
+/* Of a name in an authority: unreserved, sub-delims but `,`, and escapes (RFC 3986, 3.2.2). */
+static const bool uri_host[256] = {
+	['!'] = true, ['$'] = true, ['%'] = true, ['&' ... '+'] = true, ['-'] = true, ['.'] = true,
+	['0' ... '9'] = true, [';'] = true, ['='] = true, ['A' ... 'Z'] = true, ['_'] = true,
+	['a' ... 'z'] = true, ['~'] = true
+};
+
+enum {
+	URI_IPV6_MAX = 45,	/* the longest text of an address: seven colons, IPv4 at the end */
+	URI_PORT_DIGITS = 5
+};
+
 /* No byte that needs a second look, and no `//` or `/.`: such a path is canonical. */
 static bool
 is_plain_bytes(const char *p, size_t n, bool after_slash)
@@ -252,75 +264,76 @@ uri_canonical(struct slice raw, struct arena *arena, struct slice *path_r)
 	return (make_canonical(raw, arena, path_r));
 }
 
-/* ":" port, or nothing; port 0 is no port. */
-static bool
-read_port(struct slice s, unsigned *port_r)
-{
-	unsigned port = 0;
-
-	*port_r = 0;
-	if (s.len == 0)
-		return (true);
-	if (s.p[0] != ':')
-		return (false);
-	for (size_t i = 1; i < s.len; i++) {
-		if (s.p[i] < '0' || s.p[i] > '9')
-			return (false);
-		port = port * 10 + (unsigned)(s.p[i] - '0');
-		if (port > 65535)
-			return (false);
-	}
-	*port_r = port;
-	return (true);
-}
-
-/* Unreserved, sub-delims but `,`, and escapes by their bytes (RFC 3986, 3.2.2). */
+/* RFC 3986, 3.2.2 reg-name; ',' is a sub-delim there, but two hosts in one Host field here. */
 static bool
 is_reg_name(struct slice s)
 {
 	for (size_t i = 0; i < s.len; i++) {
-		char c = s.p[i];
-
-		if (uri_class[(uint8_t)c] == URI_UNRESERVED)
-			continue;
-		if (c == '\0' || strchr("!$&'()*+;=%", c) == NULL)
+		if (!uri_host[(uint8_t)s.p[i]])
+			return (false);
+		if (s.p[i] == '%' && (s.len - i < 3 || uri_hex[(uint8_t)s.p[i + 1]] == 0 ||
+		    uri_hex[(uint8_t)s.p[i + 2]] == 0))
 			return (false);
 	}
 	return (s.len > 0);
 }
 
+/* The inside of [ ]: hex digits, dots and two colons at least; not parsed any further. */
 static bool
 is_ip_literal(struct slice s)
 {
-	for (size_t i = 1; i + 1 < s.len; i++) {
-		char c = s.p[i];
+	unsigned colons = 0;
 
-		if (uri_hex[(uint8_t)c] == 0 && c != ':' && c != '.')
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.p[i] == ':')
+			colons++;
+		else if (s.p[i] != '.' && uri_hex[(uint8_t)s.p[i]] == 0)
 			return (false);
 	}
-	return (s.len >= 4);
+	return (colons >= 2 && s.len <= URI_IPV6_MAX);
+}
+
+/* ":port" or nothing. An empty port is allowed by RFC 3986, 3.2.3. */
+static bool
+is_port(struct slice s)
+{
+	unsigned port = 0;
+
+	if (s.len == 0)
+		return (true);
+	if (s.p[0] != ':' || s.len > URI_PORT_DIGITS + 1)
+		return (false);
+	for (size_t i = 1; i < s.len; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return (false);
+		port = port * 10 + (unsigned)(s.p[i] - '0');
+	}
+	return (port <= UINT16_MAX);
 }
 
 bool
-uri_split_authority(struct slice authority, struct slice *host_r, unsigned *port_r)
+uri_split_authority(struct slice authority, struct slice *host_r)
 {
-	struct slice host;
+	struct slice host = authority;
 	ssize_t end;
 
 	if (authority.len > 0 && authority.p[0] == '[') {
 		end = slice_find_byte(authority, ']');
-		host = slice_of(authority.p, end < 0 ? 0 : (size_t)end + 1);
+		if (end < 0 || !is_ip_literal(slice_sub(authority, 1, (size_t)end - 1)))
+			return (false);
+		host.len = (size_t)end + 1;
 		*host_r = host;
-		return (is_ip_literal(host) && read_port(slice_skip(authority, host.len), port_r));
+		return (is_port(slice_skip(authority, host.len)));
 	}
 	end = slice_find_byte(authority, ':');
-	host = end < 0 ? authority : slice_of(authority.p, (size_t)end);
-	if (!is_reg_name(host) || !read_port(slice_skip(authority, host.len), port_r))
+	if (end >= 0)
+		host.len = (size_t)end;
+	if (!is_reg_name(host) || !is_port(slice_skip(authority, host.len)))
 		return (false);
-	if (host.p[host.len - 1] == '.')
+	if (host.len > 1 && host.p[host.len - 1] == '.')
 		host.len--;
 	*host_r = host;
-	return (host.len > 0);
+	return (host.p[0] != '.' || host.len > 1);
 }
 
 bool

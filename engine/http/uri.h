@@ -30,10 +30,11 @@ enum uri_rc {
 enum uri_rc	uri_canonical(struct slice raw, struct arena *, struct slice *path_r);
 
 /*
- * RFC 3986 authority without user: host, port (0: none). An IPv6 address keeps its brackets; the
- * trailing dot of a name is cut off. False: not an authority; the results are then undefined.
+ * RFC 3986 authority without user: host [":" [port]]. The host alone: an IPv6 address keeps its
+ * brackets; the trailing dot of a name is cut off. False: not an authority; *host_r is then
+ * undefined.
  */
-bool		uri_split_authority(struct slice authority, struct slice *host_r, unsigned *port_r);
+bool		uri_split_authority(struct slice authority, struct slice *host_r);
 
 /* The next name=value of a query, raw. Empty pieces (`&&`) are skipped. False: no more. */
 bool		uri_query_next(struct slice *rest, struct slice *name_r, struct slice *value_r);

@@ -40,9 +40,8 @@ static bool
 is_sound_host(struct slice value)
 {
 	struct slice host;
-	unsigned port;
 
-	return (uri_split_authority(value, &host, &port) && host.len > 0);
+	return (uri_split_authority(value, &host));
 }
 
 static struct edit_op
