@@ -275,7 +275,7 @@ on_body(struct codec_stream *s, struct span span)
 		return (true);
 	if (!ac->answered) {
 		ac->closing = true;
-		h1_close_after(&ac->h1);
+		ac->h1.c.ops->drain(&ac->h1.c);
 		answer(ac, admin_problem(&ac->reply, 413, SLICE("the body is too large")));
 	}
 	return (false);
@@ -353,15 +353,8 @@ on_end(struct conn *c, enum conn_end why)
 		close_conn(ac);
 }
 
-static void
-on_flushed(struct conn *c)
-{
-	(void)c;
-}
-
 static const struct conn_events conn_events = {
 	.on_end = on_end,
-	.on_flushed = on_flushed,
 };
 
 void

@@ -52,8 +52,9 @@ on_drain(struct mail *m)
 static void
 on_drain_end(void *arg)
 {
-	struct app *app = arg;
+	struct app *app;
 
+	CAST_OBJ(app, arg, APP_MAGIC);
 	log_warn("not all connections ended in %d s: the others are cut", DRAIN_MS / 1000);
 	loop_stop(app->main.loop);
 }

@@ -55,7 +55,7 @@ stop(struct http_call *hc)
 	while (hc->pick.n_tried > 0)
 		up_server_drop(&hc->pick.tried[--hc->pick.n_tried]);
 	if (hc->up != NULL)
-		up_close(&hc->up, REASON_NONE);
+		up_close(&hc->up);
 	timer_clear(&hc->timer);
 	deferred_cancel(&hc->more);
 	pipe_fini(&hc->out);

@@ -76,12 +76,6 @@ struct h1 {
 void	h1_init(struct h1 *, enum codec_role, const struct codec_events *, void *owner,
 	    const struct codec_limits *limits, struct page_pool *pages);
 
-/*
- * Server role: the last response says "Connection: close" from now on (the connection has used
- * up its requests or its age).
- */
-void	h1_close_after(struct h1 *);
-
 /* Bytes that the chunk which is coming in has still to bring, as its size line said; else 0. */
 uint64_t h1_chunk_left(const struct h1 *);
 

@@ -546,13 +546,9 @@ h1_resume(struct codec_stream *s)
 }
 
 static void
-h1_drain(struct codec *c, enum codec_drain how)
+h1_drain(struct codec *c)
 {
-	struct h1 *h = h1_of(c);
-
-	h->draining = true;
-	if (how == CODEC_DRAIN_NOW)
-		h1_reset(&h->s, REASON_DRAINING);
+	h1_of(c)->draining = true;
 }
 
 static bool
@@ -630,12 +626,6 @@ h1_init(struct h1 *h, enum codec_role role, const struct codec_events *events, v
 	h->in_keep = true;
 	h->out_keep = true;
 	h->req_version = HTTP_1_1;
-}
-
-void
-h1_close_after(struct h1 *h)
-{
-	h->draining = true;
 }
 
 uint64_t

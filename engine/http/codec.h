@@ -43,14 +43,9 @@ enum codec_rc {
 	CODEC_TUNNEL	/* from here on bytes are opaque and go by on_body */
 };
 
-enum codec_drain {
-	CODEC_DRAIN_SOFT,	/* finish what runs, then close (Connection: close, GOAWAY) */
-	CODEC_DRAIN_NOW
-};
-
 struct codec_stream {
 	struct codec	*codec;
-	void		*owner;		/* what on_begin returned by its out-parameter */
+	void		*owner;		/* the events' own word; NULL until they set it */
 };
 
 /* Implemented by whoever holds the connection. */
@@ -122,7 +117,9 @@ struct codec_ops {
 	void		(*reset)(struct codec_stream *, enum reason);
 	/* After on_body returned false. The owner feeds again afterwards. */
 	void		(*resume)(struct codec_stream *);
-	void		(*drain)(struct codec *, enum codec_drain);
+	/* No message is to follow those that are open; our next head says so where it can
+	   (Connection: close, GOAWAY). Idempotent. */
+	void		(*drain)(struct codec *);
 	/* No message is open in either direction: the connection is between messages. */
 	bool		(*is_idle)(const struct codec *);
 	/* May this connection carry another message? (keep-alive on both sides, framing sound) */

@@ -295,7 +295,8 @@ conn_flush(struct conn *c)
 
 		n = c->codec->ops->gather(c->codec, v, CONN_PIECES);
 		if (n == 0) {
-			c->events->on_flushed(c);
+			if (c->events->on_flushed != NULL)
+				c->events->on_flushed(c);
 			return;
 		}
 		for (unsigned i = 0; i < n; i++)

@@ -39,7 +39,7 @@ struct conn_events {
 	/* It is over: in turn after an end (the codec has been told by feed_eof), at once after a
 	   reset, an error of the codec, or when there is no memory. */
 	void	(*on_end)(struct conn *, enum conn_end);
-	/* All that the codec had to write has been taken by the kernel. */
+	/* All that the codec had to write has been taken by the kernel. May be NULL. */
 	void	(*on_flushed)(struct conn *);
 	/* The kernel takes no more for now. May be NULL. */
 	void	(*on_stalled)(struct conn *);

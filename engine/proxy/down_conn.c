@@ -74,6 +74,13 @@ later(uint64_t a, uint64_t b)
 	return (a > b ? a : b);
 }
 
+/* The response that is under way, or comes next, says that no other follows. */
+static void
+say_last(struct down_conn *dc)
+{
+	dc->h1.c.ops->drain(&dc->h1.c);
+}
+
 static void
 on_gone(void *arg)
 {
@@ -181,7 +188,7 @@ down_conn_drain(struct down_conn *dc)
 	if (dc->conn.is_closed || dc->lingering)
 		return;
 	dc->closing = true;
-	h1_close_after(&dc->h1);
+	say_last(dc);
 	if (dc->ex != NULL || dc->begin_us != 0)
 		return;
 	/* A client that has just come is about to ask, and did not choose to come so late. */
@@ -493,7 +500,7 @@ on_end(struct conn *c, enum conn_end why)
 		if (dc->ex == NULL)
 			down_conn_close(dc, CLOSE_CLEAN);
 		else
-			h1_close_after(&dc->h1);
+			say_last(dc);
 		return;
 	case CONN_END_RESET:
 		if (dc->ex != NULL)
@@ -516,12 +523,6 @@ on_end(struct conn *c, enum conn_end why)
 }
 
 static void
-on_flushed(struct conn *c)
-{
-	(void)c;
-}
-
-static void
 on_stalled(struct conn *c)
 {
 	struct down_conn *dc;
@@ -534,7 +535,6 @@ on_stalled(struct conn *c)
 static const struct conn_events down_conn_events = {
 	.on_eof_seen = on_eof_seen,
 	.on_end = on_end,
-	.on_flushed = on_flushed,
 	.on_stalled = on_stalled,
 };
 
@@ -547,6 +547,17 @@ of_stream(struct codec_stream *s)
 
 	CAST_OBJ(dc, s->codec->owner, DOWN_CONN_MAGIC);
 	return (dc);
+}
+
+/* NULL: it has ended, or never began. */
+static struct exchange *
+exchange_of(const struct codec_stream *s)
+{
+	struct exchange *ex = s->owner;
+
+	if (ex != NULL)
+		CHECK_OBJ(ex, EXCHANGE_MAGIC);
+	return (ex);
 }
 
 static struct msg *
@@ -563,7 +574,7 @@ on_begin(struct codec_stream *s)
 	dc->n_requests++;
 	if ((l->requests != 0 && dc->n_requests >= l->requests) ||
 	    loop_now_ms(dc->worker->loop) >= dc->age_end_ms)
-		h1_close_after(&dc->h1);
+		say_last(dc);
 	return (&dc->ex->req.m);
 }
 
@@ -571,7 +582,7 @@ static void
 on_head(struct codec_stream *s, struct msg *m, struct page *head, bool end)
 {
 	struct down_conn *dc = of_stream(s);
-	struct exchange *ex = dc->ex;
+	struct exchange *ex = exchange_of(s);
 
 	(void)m;
 	ex->req_page = page_ref(head);
@@ -587,7 +598,7 @@ static bool
 on_body(struct codec_stream *s, struct span span)
 {
 	struct down_conn *dc = of_stream(s);
-	struct exchange *ex = dc->ex;
+	struct exchange *ex = exchange_of(s);
 
 	if (ex == NULL || ex->client_gone) {
 		page_unref(&span.page);
@@ -605,34 +616,35 @@ on_body(struct codec_stream *s, struct span span)
 static void
 on_message_end(struct codec_stream *s)
 {
-	struct down_conn *dc = of_stream(s);
+	struct exchange *ex = exchange_of(s);
 
-	if (dc->ex != NULL)
-		exchange_body_end(dc->ex);
+	if (ex != NULL)
+		exchange_body_end(ex);
 }
 
 static void
 on_error(struct codec_stream *s, enum reason reason)
 {
 	struct down_conn *dc = of_stream(s);
+	struct exchange *ex = exchange_of(s);
 
 	dc->closing = true;
-	if (dc->ex == NULL)
+	if (ex == NULL)
 		return;
 	/* REASON_NONE: the response's pipe broke, and the exchange knows why. */
-	if (reason == REASON_NONE || dc->ex->reply_begun)
-		exchange_abort(dc->ex, reason);
+	if (reason == REASON_NONE || ex->reply_begun)
+		exchange_abort(ex, reason);
 	else
-		exchange_fault(dc->ex, reason);
+		exchange_fault(ex, reason);
 }
 
 static void
 on_sent(struct codec_stream *s)
 {
-	struct down_conn *dc = of_stream(s);
+	struct exchange *ex = exchange_of(s);
 
-	if (dc->ex != NULL)
-		exchange_sent(dc->ex);
+	if (ex != NULL)
+		exchange_sent(ex);
 }
 
 static const struct codec_events down_codec_events = {

@@ -5,6 +5,10 @@
 /*
  * One client connection: a conn, its codec, and the exchange that runs on it (HTTP/1: at most
  * one). An idle one holds nothing but this struct, at most 1 KiB with what the loop keeps.
+ *
+ * Worker thread, all of it. Only the exchange that ends may free itself in a call of these; the
+ * struct itself is given back by a deferred call after down_conn_close, so that whoever has it on
+ * the stack may still look at conn.is_closed. Nothing else of it may be used then.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -30,13 +30,16 @@ bool		ex_forward_response(struct exchange *);
 /* The client, as trusted proxies named it; set by ex_forward_request. */
 const struct addr *ex_client(const struct exchange *);
 
+/* ex_response.c: does its Content-Type say gRPC, of whatever kind? */
+bool		ex_is_grpc(const struct headers *);
+
 #define EX_NO_LIMIT	UINT64_MAX
 /* ex_response.c: what is left (ms) of the limit that was armed, by what this exchange is and by
    when bytes last moved. 0: nothing, or the step has no such limit. EX_NO_LIMIT: it may wait. */
 uint64_t	ex_idle_left(struct exchange *, uint64_t now_ms);
 
 /* ex_upstream.c */
-void		ex_drop_upstream(struct exchange *, enum reason);
+void		ex_drop_upstream(struct exchange *);
 /* Forgets which servers were tried: at the end, after the log. */
 void		ex_drop_servers(struct exchange *);
 

@@ -79,7 +79,7 @@ ex_step_finish(struct exchange *ex)
 
 	if (ex->reply_sent && !ex->client_gone && codec->ops->can_reuse(codec))
 		next = DOWN_NEXT_REQUEST;
-	ex_drop_upstream(ex, ex->reason);
+	ex_drop_upstream(ex);
 	tell(ex);
 	chain_end(&ex->chain);
 	ex_drop_servers(ex);
@@ -92,7 +92,8 @@ ex_step_finish(struct exchange *ex)
 	if (ex->resp_page != NULL)
 		page_unref(&ex->resp_page);
 	arena_fini(&ex->arena);
-	snapshot_give(w, &ex->snap);
+	snapshot_give(&ex->snap);
+	ex->stream->owner = NULL;
 	w->exchanges--;
 	ex->magic = 0;
 	panic_watch(PANIC_SLOT_EXCHANGE, NULL);

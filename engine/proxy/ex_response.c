@@ -37,7 +37,7 @@ ex_step_resp_filters(struct exchange *ex)
 		return (STEP_WAIT);
 	case FILTER_REPLY:
 		/* It takes the place of the upstream's; the filters that are left see it. */
-		ex_drop_upstream(ex, REASON_NONE);
+		ex_drop_upstream(ex);
 		return (ex_go(ex, EX_RESP_FILTERS));
 	case FILTER_FAULT:
 		/* A local answer that its own filters stop is a fault that cannot be told. */
@@ -62,7 +62,7 @@ ex_step_reply(struct exchange *ex)
 	}
 	ex->reply_begun = true;
 	if (ex->worker->draining || proxy_limits_shed())
-		h1_close_after(&ex->down->h1);
+		ops->drain(ex->stream->codec);
 	if (!ops->send(ex->stream, &ex->resp.m, body))
 		return (ex_fault(ex, REASON_OVERLOADED));
 	if (ex->resp.m.body == MSG_BODY_TUNNEL) {
@@ -76,8 +76,8 @@ ex_step_reply(struct exchange *ex)
 
 /* ---- how long a silence may last ---- */
 
-static bool
-is_grpc(const struct headers *hs)
+bool
+ex_is_grpc(const struct headers *hs)
 {
 	const struct hdr *h = headers_get(hs, HDR_CONTENT_TYPE);
 
@@ -108,7 +108,7 @@ asks_for_stream(const struct msg_req *r)
 				return (true);
 		}
 	}
-	return (r->upgrade.len > 0 || is_grpc(hs));
+	return (r->upgrade.len > 0 || ex_is_grpc(hs));
 }
 
 static uint32_t
@@ -129,7 +129,7 @@ idle_limit(const struct exchange *ex)
 	/* A tunnel with one end closed waits for the other as any body is waited for. */
 	if (ex->resp.m.body == MSG_BODY_TUNNEL && ex->req_body.end == PIPE_OPEN)
 		return (ex->route->timeout.tunnel_idle);
-	if (is_grpc(hs) || (type != NULL && is_event_stream(hdr_value(type))))
+	if (ex_is_grpc(hs) || (type != NULL && is_event_stream(hdr_value(type))))
 		return (ex->route->timeout.stream_idle);
 	return (plain_idle(ex));
 }

@@ -48,12 +48,12 @@ ex_drop_servers(struct exchange *ex)
 }
 
 void
-ex_drop_upstream(struct exchange *ex, enum reason reason)
+ex_drop_upstream(struct exchange *ex)
 {
 	if (ex->up == NULL)
 		return;
 	pipe_release(chain_pipe(&ex->chain, CHAIN_REQ, &ex->req_body));
-	up_close(&ex->up, reason);
+	up_close(&ex->up);
 }
 
 enum step_rc
@@ -200,7 +200,7 @@ on_end(void *arg)
 	ex->up_done = true;
 	/* The connection is free for others now, not when our client has read the last byte. */
 	if (ex->up != NULL && ex->up_sent)
-		up_close(&ex->up, REASON_NONE);
+		up_close(&ex->up);
 }
 
 static void

@@ -62,16 +62,18 @@ static void on_timer(void *arg);
 static void
 wake_client_writer(void *arg)
 {
-	struct down_conn *dc = arg;
+	struct down_conn *dc;
 
+	CAST_OBJ(dc, arg, DOWN_CONN_MAGIC);
 	conn_want_flush(&dc->conn);
 }
 
 static void
 wake_client_reader(void *arg)
 {
-	struct down_conn *dc = arg;
+	struct down_conn *dc;
 
+	CAST_OBJ(dc, arg, DOWN_CONN_MAGIC);
 	/* The pause was the upstream's: the client's limits begin anew. */
 	dc->conn.read_ms = loop_now_ms(dc->worker->loop);
 	if (dc->ex != NULL) {
@@ -120,6 +122,7 @@ exchange_new(struct down_conn *dc, struct codec_stream *stream)
 	ex->worker = w;
 	ex->down = dc;
 	ex->stream = stream;
+	stream->owner = ex;
 	ex->snap = snapshot_take(w);
 	ex->body_limit = UINT64_MAX;
 	ex->t.head = loop_now_us(w->loop);
@@ -279,7 +282,7 @@ ex_fault(struct exchange *ex, enum reason reason)
 {
 	if (ex->reason == REASON_NONE)
 		ex->reason = (uint8_t)reason;
-	ex_drop_upstream(ex, reason);
+	ex_drop_upstream(ex);
 	chain_end(&ex->chain);
 	if (ex->reply_begun || reason_info(reason)->status == 0 ||
 	    !local_reply_reason(ex, reason)) {
@@ -303,7 +306,7 @@ void
 exchange_replied(struct exchange *ex)
 {
 	CHECK_OBJ(ex, EXCHANGE_MAGIC);
-	ex_drop_upstream(ex, REASON_NONE);
+	ex_drop_upstream(ex);
 	chain_end(&ex->chain);
 	ex->step = EX_RESP_FILTERS;
 	ex_poke(ex);
@@ -317,7 +320,7 @@ exchange_abort(struct exchange *ex, enum reason reason)
 		return;
 	if (ex->reason == REASON_NONE)
 		ex->reason = (uint8_t)reason;
-	ex_drop_upstream(ex, reason);
+	ex_drop_upstream(ex);
 	chain_end(&ex->chain);
 	cut(ex);
 	ex_poke(ex);

@@ -108,7 +108,8 @@ struct exchange {
 
 /* Once a worker, before its first exchange: how one is dumped when a check fails. */
 void		 exchange_register(void);
-/* A new one for a request that begins on this stream, or NULL. */
+/* A new one for a request that begins on this stream, whose owner it is until its end. NULL: no
+   memory. */
 struct exchange	*exchange_new(struct down_conn *, struct codec_stream *);
 /* The request's head is there: run. */
 void		 exchange_start(struct exchange *);

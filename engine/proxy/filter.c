@@ -73,12 +73,6 @@ filter_fault(struct filter_call *fc, enum reason reason)
 }
 
 void
-filter_set_body_limit(struct filter_call *fc, uint64_t bytes)
-{
-	ex_of(fc)->body_limit = bytes;
-}
-
-void
 filter_set_request_id(struct filter_call *fc, struct slice id)
 {
 	ex_of(fc)->request_id = id;
@@ -99,12 +93,6 @@ const struct addr *
 filter_client(const struct filter_call *fc)
 {
 	return (ex_client(ex_of(fc)));
-}
-
-const struct addr *
-filter_peer(const struct filter_call *fc)
-{
-	return (&ex_of(fc)->down->peer);
 }
 
 bool

@@ -150,7 +150,6 @@ void	filter_watch_req_body(struct filter_call *, enum body_mode);
 void	filter_watch_resp_body(struct filter_call *, enum body_mode);
 
 /* Overrides for what the proxy does next. Slices outlive the exchange or lie in fc->arena. */
-void	filter_set_body_limit(struct filter_call *, uint64_t bytes);	/* UINT64_MAX: none */
 void	filter_set_request_id(struct filter_call *, struct slice);
 /* Path and query as the upstream shall see them; log and filters keep the received ones. */
 void	filter_set_target(struct filter_call *, struct slice path, struct slice query,
@@ -158,7 +157,6 @@ void	filter_set_target(struct filter_call *, struct slice path, struct slice que
 
 /* What is known of the client. Address: the peer's, or the one that trusted proxies named. */
 const struct addr *filter_client(const struct filter_call *);
-const struct addr *filter_peer(const struct filter_call *);
 /* Is the peer one of the listener's trusted proxies? */
 bool		 filter_is_trusted(const struct filter_call *);
 /* The prefix that the route matched, canonical, without a slash at its end; empty: none or `/`. */

@@ -85,8 +85,7 @@ gate_fd(const struct gate *g, unsigned listener, unsigned addr, unsigned w)
 	return (g->fds[(listener * LISTENER_ADDRS_MAX + addr) * g->n_workers + w]);
 }
 
-/* A worker's end of a listener: outlives reloads, and the listener, while connections hang on it.
-   */
+/* A worker's end of a listener. Outlives reloads, and the listener, while it has connections. */
 struct listener_local {
 	unsigned		 magic;
 #define LISTENER_LOCAL_MAGIC	0x70d2b51a
@@ -144,13 +143,12 @@ extern const struct proxy_program *proxy_program;	/* set before workers start */
 struct err	*proxy_worker_enter(struct worker *);
 void		 proxy_worker_leave(struct worker *);
 /* Main thread: snapshot_publish() of a generation whose root is a gate. What the workers need to
-   take
-   it over is got first. False: no memory, and no worker has it. */
+   take it over is got first. False: no memory, and no worker has it. */
 bool		 proxy_publish(struct snapshot *, struct worker *const *workers, unsigned n,
 		    struct worker *main);
 /* Worker thread, after the swap (snapshot_applied_fn): listeners come and go, sockets of addresses
    that stay are kept. */
-void		 proxy_apply(struct worker *, struct snapshot *old, struct snapshot *now);
+void		 proxy_apply(struct worker *, struct snapshot *now);
 /* Worker thread (snapshot_retired_fn): upstreams that the current generation has not are let go. */
 void		 proxy_retired(struct worker *, struct snapshot *gone);
 /* A connection of this listener is gone. */

@@ -5,7 +5,7 @@
 #include "engine/base/text.h"
 #include "engine/http/date.h"
 #include "engine/http/msg.h"
-#include "engine/proxy/exchange.h"
+#include "engine/proxy/ex.h"
 #include "engine/proxy/gate.h"
 #include "engine/proxy/local_reply.h"
 #include "engine/proxy/route.h"
@@ -22,7 +22,6 @@ begin(struct exchange *ex, unsigned status)
 {
 	/* What an upstream had begun to say is not said. */
 	exchange_reset_response(ex);
-	msg_resp_init(&ex->resp, &ex->arena);
 	ex->resp.m.version = HTTP_1_1;
 	ex->resp.m.keep_alive = true;
 	ex->resp.status = (uint16_t)status;
@@ -30,12 +29,6 @@ begin(struct exchange *ex, unsigned status)
 	ex->resp.m.content_length = 0;
 	ex->local = true;
 	ex->resp_forwarded = false;
-}
-
-static bool
-has_no_body(const struct exchange *ex, unsigned status)
-{
-	return (ex->req.method == METHOD_HEAD || status == 204 || status == 304);
 }
 
 bool
@@ -51,7 +44,7 @@ local_reply_make(struct exchange *ex, unsigned status, struct slice content_type
 	if (content_type.len > 0 &&
 	    !headers_set_id(&ex->resp.m.headers, HDR_CONTENT_TYPE, content_type))
 		return (false);
-	if (has_no_body(ex, status)) {
+	if (ex->req.method == METHOD_HEAD) {
 		ex->resp.m.body = MSG_BODY_NONE;	/* the length stays: that of the GET */
 		return (true);
 	}
@@ -127,14 +120,6 @@ add_proxy_status(struct exchange *ex, const struct reason_info *info)
 	return (s != NULL && headers_set_id(&ex->resp.m.headers, HDR_PROXY_STATUS, slice_str(s)));
 }
 
-static bool
-is_grpc(const struct exchange *ex)
-{
-	const struct hdr *h = headers_get(&ex->req.m.headers, HDR_CONTENT_TYPE);
-
-	return (h != NULL && slice_has_prefix_fold(hdr_value(h), SLICE("application/grpc")));
-}
-
 /* A gRPC client reads its status from the head of an answer without content: trailers-only. */
 static bool
 grpc_reply(struct exchange *ex, const struct reason_info *info)
@@ -155,7 +140,7 @@ local_reply_reason(struct exchange *ex, enum reason reason)
 
 	if (!name_request(ex))
 		return (false);
-	if (is_grpc(ex))
+	if (ex_is_grpc(&ex->req.m.headers))
 		ok = grpc_reply(ex, info);
 	else
 		ok = local_reply_make(ex, info->status, SLICE("application/problem+json"),

@@ -324,13 +324,12 @@ leave_listeners(struct proxy_local *pl, const struct gate *gate)
 }
 
 void
-proxy_apply(struct worker *w, struct snapshot *old, struct snapshot *now)
+proxy_apply(struct worker *w, struct snapshot *now)
 {
 	struct proxy_local *pl = proxy_of(w);
 	const struct gate *gate = now->root;
 	struct proxy_socket *ps;
 
-	(void)old;
 	access_log_use(pl->log, gate->log);
 	if (w->draining) {
 		free_room(gate, w->index);

@@ -283,7 +283,6 @@ up_conn_connect(struct worker *w, struct up_peer *peer, struct up_stream *us, ui
 	}
 	uc->magic = UP_CONN_MAGIC;
 	uc->state = rc == IO_OK ? UP_CONN_BUSY : UP_CONN_CONNECTING;
-	uc->n_requests = 0;
 	uc->idle_limit_ms = conf->idle_timeout_ms;
 	learned = pool_learned_ms(peer, loop_now_ms(w->loop));
 	if (learned != 0 && learned < uc->idle_limit_ms)

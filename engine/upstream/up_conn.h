@@ -30,7 +30,6 @@ struct up_conn {
 	unsigned		 magic;
 #define UP_CONN_MAGIC	0x1d0f6b92
 	uint8_t			 state;		/* enum up_conn_state */
-	uint32_t		 n_requests;
 	/* of this connection: ours, or below the server's */
 	uint32_t		 idle_limit_ms;
 	struct worker		*worker;

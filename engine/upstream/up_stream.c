@@ -90,16 +90,18 @@ up_stream_opened(struct up_stream *us)
 static void
 wake_writer(void *arg)
 {
-	struct up_conn *uc = arg;
+	struct up_conn *uc;
 
+	CAST_OBJ(uc, arg, UP_CONN_MAGIC);
 	conn_want_flush(&uc->conn);
 }
 
 static void
 wake_reader(void *arg)
 {
-	struct up_conn *uc = arg;
+	struct up_conn *uc;
 
+	CAST_OBJ(uc, arg, UP_CONN_MAGIC);
 	uc->h1.c.ops->resume(&uc->h1.s);
 	conn_resume(&uc->conn);
 }
@@ -117,7 +119,6 @@ up_send(struct up_stream *us, const struct msg_req *req, struct pipe *body)
 		pipe_set_sink(body, wake_writer, uc);
 	if (!uc->h1.c.ops->send(&uc->h1.s, &req->m, body))
 		return (false);
-	uc->n_requests++;
 	conn_want_flush(&uc->conn);
 	return (true);
 }
@@ -164,11 +165,10 @@ stream_free(struct up_stream *us)
 }
 
 void
-up_close(struct up_stream **up, enum reason reason)
+up_close(struct up_stream **up)
 {
 	struct up_stream *us;
 
-	(void)reason;
 	TAKE_OBJ(us, up, UP_STREAM_MAGIC);
 	stream_free(us);
 }
@@ -241,12 +241,6 @@ uint64_t
 up_wrote_ms(const struct up_stream *us)
 {
 	return (us->uc == NULL ? 0 : us->uc->conn.wrote_ms);
-}
-
-uint64_t
-up_bytes_written(const struct up_stream *us)
-{
-	return (us->uc == NULL ? 0 : up_written(us));
 }
 
 /* ---- the response's way: events of the codec ---- */

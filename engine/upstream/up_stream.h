@@ -44,8 +44,7 @@ struct up_fault {
 
 struct up_events {
 	/* A new connection is there: up_send may be called. Not raised where up_is_open() was true
-	   when
-	   up_open returned (an idle connection): the usual case costs no event. */
+	   when up_open returned (an idle connection): the usual case costs no event. */
 	void	(*on_open)(void *ex, struct up_stream *, const struct server *);
 	/* 1xx heads other than 101. */
 	void	(*on_info)(void *ex, struct msg_resp *);
@@ -65,8 +64,7 @@ struct up_events {
 
 /*
  * NULL: no memory. Otherwise it is open already, or on_open or on_fail will come, later.
- * connect_ms is the deadline of a
- * new connection. The pick is copied but for what it points to.
+ * connect_ms is the time limit of a new connection, 0: none. The pick is not kept.
  */
 struct up_stream *up_open(struct worker *, struct upstream *, const struct pick *,
 		    uint32_t connect_ms, const struct up_events *, void *ex);
@@ -76,7 +74,7 @@ bool		 up_send(struct up_stream *, const struct msg_req *, struct pipe *body);
 void		 up_receive(struct up_stream *, struct pipe *body);
 /* Done with it, in any state, nulls. A complete exchange gives the connection back; an incomplete
    one cuts it. Drops everything that could call back. */
-void		 up_close(struct up_stream **, enum reason);
+void		 up_close(struct up_stream **);
 
 bool		 up_is_open(const struct up_stream *);
 /* Valid while the stream lives, as in events while they run; up_server_hold for longer. */
@@ -89,7 +87,5 @@ bool		 up_is_reused(const struct up_stream *);
 /* Loop times at which the connection last read, and wrote, a byte. */
 uint64_t	 up_read_ms(const struct up_stream *);
 uint64_t	 up_wrote_ms(const struct up_stream *);
-/* Bytes of the request that were written to the socket. */
-uint64_t	 up_bytes_written(const struct up_stream *);
 
 #endif

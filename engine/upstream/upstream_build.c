@@ -73,10 +73,6 @@ copy_conf(struct arena *a, const struct upstream_spec *spec)
 
 	c->magic = UPSTREAM_CONF_MAGIC;
 	copy_balance(a, c, spec->balance);
-	c->pool_idle = (uint32_t)spec->pool->idle;
-	c->pool_idle_timeout_ms = (uint32_t)spec->pool->idle_timeout_ms;
-	if (spec->pool->max_age_ms != SCALAR_UNLIMITED)
-		c->pool_max_age_ms = (uint32_t)spec->pool->max_age_ms;
 	c->servers = copy_servers(a, &spec->servers);
 	c->n_servers = spec->servers.count;
 	return (c);
@@ -132,9 +128,9 @@ upstream_build(struct slice name, const struct upstream_spec *spec, uint64_t has
 		mem_failed(wanted);
 	}
 	u->conf = copy_conf(a, spec);
-	u->pool.idle = u->conf->pool_idle;
-	u->pool.idle_timeout_ms = u->conf->pool_idle_timeout_ms;
-	u->pool.max_age_ms = spec->pool->max_age_ms;
+	u->pool = (struct upstream_pool_limits){ .idle = (uint32_t)spec->pool->idle,
+		.idle_timeout_ms = (uint32_t)spec->pool->idle_timeout_ms,
+		.max_age_ms = spec->pool->max_age_ms };
 	u->balancer = balancer_of(u->conf->balance);
 	u->per_worker = arena_zarray(a, WORKER_MAX, sizeof(struct up_local *));
 	for (unsigned i = 0; i < u->conf->n_servers; i++)

@@ -48,9 +48,6 @@ struct upstream_conf {
 	enum upstream_balance		 balance;
 	enum upstream_hash_by		 hash_by;	/* with UPSTREAM_HASH */
 	struct slice			 hash_name;
-	uint32_t			 pool_idle;	/* kept, per server and worker */
-	uint32_t			 pool_idle_timeout_ms;
-	uint32_t			 pool_max_age_ms; /* 0: unlimited */
 	const struct upstream_server	*servers;	/* at least one */
 	unsigned			 n_servers;
 };

@@ -119,16 +119,6 @@ snapshot_add_part(struct snapshot *s, struct part *p)
 	s->parts[s->n_parts++] = p;
 }
 
-struct part *
-snapshot_find(const struct snapshot *s, enum part_kind kind, struct slice name)
-{
-	for (unsigned i = 0; i < s->n_parts; i++) {
-		if (s->parts[i]->kind == kind && slice_eq(s->parts[i]->name, name))
-			return (s->parts[i]);
-	}
-	return (NULL);
-}
-
 static void
 snapshot_free(struct snapshot *s)
 {
@@ -185,7 +175,7 @@ on_published(struct mail *mail)
 	struct snapshot_use *old = w->snap;
 
 	w->snap = m->use;
-	m->on_applied(w, old != NULL ? old->snap : NULL, m->snap);
+	m->on_applied(w, m->snap);
 	if (old != NULL) {
 		old->retired = true;
 		if (old->active == 0)
@@ -263,11 +253,10 @@ snapshot_take(struct worker *w)
 }
 
 void
-snapshot_give(struct worker *w, struct snapshot_use **up)
+snapshot_give(struct snapshot_use **up)
 {
 	struct snapshot_use *use = *up;
 
-	(void)w;
 	*up = NULL;
 	must(use->active > 0);
 	if (--use->active == 0 && use->retired)

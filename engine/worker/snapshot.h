@@ -73,11 +73,10 @@ struct snapshot	*snapshot_new(uint64_t generation);
    who has no other place for it makes room first: the next part needs no memory then. */
 void		 snapshot_add_part(struct snapshot *, struct part *);
 void		 snapshot_make_room(struct snapshot *);
-struct part	*snapshot_find(const struct snapshot *, enum part_kind, struct slice name);
 
 /* Main thread: hands it to each worker; on_applied runs on the worker, after the swap, with the old
-   generation still held (NULL at the first). False: no memory, and no worker has it. */
-typedef void snapshot_applied_fn(struct worker *, struct snapshot *old, struct snapshot *now);
+   generation still held. False: no memory, and no worker has it. */
+typedef void snapshot_applied_fn(struct worker *, struct snapshot *now);
 /* Worker thread: nothing of this worker uses `gone` any more; its reference goes back then. */
 typedef void snapshot_retired_fn(struct worker *, struct snapshot *gone);
 bool		 snapshot_publish(struct snapshot *, struct worker *const *workers, unsigned n,
@@ -90,6 +89,6 @@ void		 snapshot_discard(struct snapshot **);
 
 /* Worker thread. */
 struct snapshot_use *snapshot_take(struct worker *);		/* counts one up */
-void		 snapshot_give(struct worker *, struct snapshot_use **);
+void		 snapshot_give(struct snapshot_use **);		/* and down; nulls */
 
 #endif

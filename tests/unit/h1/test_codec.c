@@ -504,7 +504,7 @@ drained(void **state)
 	struct rig *r = rig_new(CODEC_SERVER);
 
 	(void)state;
-	h1_close_after(&r->h1);
+	r->h1.c.ops->drain(&r->h1.c);
 	(void)FEED(r, SMALL);
 	assert_true(rig_send_status(r, 200, MSG_BODY_NONE, 0));
 	(void)rig_write(r, 0);

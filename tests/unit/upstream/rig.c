@@ -235,7 +235,7 @@ on_end(void *arg)
 
 	s->n_end++;
 	if (!s->keep && s->n_sent > 0)
-		up_close(&s->up, REASON_NONE);
+		up_close(&s->up);
 	if (s->then != NULL)
 		s->then();
 }
@@ -330,7 +330,7 @@ rig_forget(struct rig_shot **sp)
 
 	*sp = NULL;
 	if (s->up != NULL)
-		up_close(&s->up, REASON_NONE);
+		up_close(&s->up);
 	pipe_fini(&s->in);
 	pipe_fini(&s->out);
 	if (s->head != NULL)
