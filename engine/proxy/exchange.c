@@ -62,26 +62,25 @@ static void on_timer(void *arg);
 static void
 wake_client_writer(void *arg)
 {
-	struct down_conn *dc;
+	struct exchange *ex;
 
-	CAST_OBJ(dc, arg, DOWN_CONN_MAGIC);
-	conn_want_flush(&dc->conn);
+	CAST_OBJ(ex, arg, EXCHANGE_MAGIC);
+	conn_want_flush(&ex->down->conn);
 }
 
 static void
 wake_client_reader(void *arg)
 {
-	struct down_conn *dc;
+	struct exchange *ex;
+	struct conn *c;
 
-	CAST_OBJ(dc, arg, DOWN_CONN_MAGIC);
+	CAST_OBJ(ex, arg, EXCHANGE_MAGIC);
+	c = &ex->down->conn;
 	/* The pause was the upstream's: the client's limits begin anew. */
-	dc->conn.read_ms = loop_now_ms(dc->worker->loop);
-	if (dc->ex != NULL) {
-		dc->ex->body_since_ms = dc->conn.read_ms;
-		dc->ex->body_seen = dc->ex->bytes_in;
-	}
-	dc->h1.c.ops->resume(&dc->h1.s);
-	conn_resume(&dc->conn);
+	c->read_ms = ex->body_since_ms = loop_now_ms(ex->worker->loop);
+	ex->body_seen = ex->bytes_in;
+	ex->stream->codec->ops->resume(ex->stream);
+	conn_resume(c);
 }
 
 /* For a check that fails while it runs. No text of the client's: secrets may stand in it. */
@@ -132,9 +131,9 @@ exchange_new(struct down_conn *dc, struct codec_stream *stream)
 	msg_req_init(&ex->req, &ex->arena);
 	msg_resp_init(&ex->resp, &ex->arena);
 	pipe_init(&ex->req_body, PIPE_LOW, PIPE_HIGH);
-	pipe_set_source(&ex->req_body, wake_client_reader, dc);
+	pipe_set_source(&ex->req_body, wake_client_reader, ex);
 	pipe_init(&ex->resp_body, PIPE_LOW, PIPE_HIGH);
-	pipe_set_sink(&ex->resp_body, wake_client_writer, dc);
+	pipe_set_sink(&ex->resp_body, wake_client_writer, ex);
 	deferred_init(&ex->wake, on_wake, ex);
 	timer_init(&ex->timer, on_timer, ex);
 	w->exchanges++;
@@ -147,7 +146,7 @@ exchange_reset_response(struct exchange *ex)
 	chain_forget_response(&ex->chain);
 	pipe_fini(&ex->resp_body);
 	pipe_init(&ex->resp_body, PIPE_LOW, PIPE_HIGH);
-	pipe_set_sink(&ex->resp_body, wake_client_writer, ex->down);
+	pipe_set_sink(&ex->resp_body, wake_client_writer, ex);
 	msg_resp_init(&ex->resp, &ex->arena);
 	if (ex->resp_page != NULL)
 		page_unref(&ex->resp_page);
