@@ -18,6 +18,32 @@
 #include "engine/proxy/proxy_limits.h"
 #include "engine/proxy/proxy_stats.h"
 
+/*
+ *	            first bytes of a head         head whole
+ *	  IDLE --------------------------> HEAD ------------> BUSY
+ *	   | ^                              |                 |  |
+ *	   | |                              | too late: 408   |  |
+ *	   | |                              `--> (BUSY)       |  |
+ *	   | `------------ answered, another may follow ------'  |
+ *	   |                                                     | answered, and it is the last
+ *	   |                                          LINGERING <+
+ *	   | its time is up, ended, drained              |       | nothing unread can be there,
+ *	   v                                             v       v or it is cut
+ *	                                   closed
+ *
+ * IDLE: no exchange, no bytes. HEAD: bytes wait, and no exchange. BUSY: `ex` is set. LINGERING: the
+ * flag. Closed: conn.is_closed.
+ *
+ * Invariants:
+ *  1. `ex` is set by on_begin, or by a late head, and cleared by its FINISH.
+ *  2. Nobody closes it under a running exchange: who wants that ends the exchange.
+ *  3. One timer, of whose state it is: the keep-alive time, the head's, the client's pace, the
+ *     lingering. It may fire too early, and is then set again.
+ *  4. `closing` is never taken back: the answer that is under way, or else the next, is the last.
+ *  5. In LINGERING the codec is fed nothing more.
+ *  6. Closed, it is in no list and in no count, and the struct is given back by `gone`.
+ */
+
 enum {
 	/* How long, and how much of, what a client still sends is thrown away after our last
 	   word, so that RST does not destroy the answer on its way (RFC 9112, 9.6). */

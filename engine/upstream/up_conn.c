@@ -12,6 +12,32 @@
 #include "engine/upstream/up_impl.h"
 #include "engine/upstream/upstream.h"
 
+/*
+ *	             connected           released, whole
+ *	CONNECTING ------------> BUSY ---------------------> IDLE
+ *	     |                   ^ | | |                     |  |
+ *	     |                   | | | |                     |  |
+ *	     |                   `-|-|-|------- taken -------'  |
+ *	     |                     | | |                        |
+ *	     |                     | | `--> RELEASED -----------|--> IDLE or CLOSED, when what was
+ *	     |                     | |                          |    read has been fed
+ *	     |                     | `----> DOUBT --.           |
+ *	     | failed, or its      | failed,        | settled,  | ended, or its
+ *	     v time is up          v or cut         v or late   v time is up
+ *	                           CLOSED
+ *
+ * Invariants:
+ *  1. In CONNECTING, BUSY and DOUBT it has a stream (us), which has it; in no other state.
+ *  2. It is in its peer's list of idle ones exactly in IDLE.
+ *  3. Metrics count it once: as idle in IDLE, as active in every other state but CLOSED.
+ *  4. The timer means something in CONNECTING, DOUBT and IDLE; elsewhere it may be left over, and
+ *     firing changes nothing.
+ *  5. CLOSED is the end: nothing calls back from it, and the struct lives until `gone` gives it
+ *     back and lets the peer go.
+ *  6. Telling the stream (up_stream_opened, _failed) may close it: the state is looked at again, or
+ *     nothing follows.
+ */
+
 enum {
 	/* A response's head may be larger than a request's (facts: 64 KiB and 200 fields). */
 	UP_HEAD_BYTES = 64 * 1024,
