@@ -64,7 +64,7 @@ def target_line(t):
     verdict = {True: "met", False: "MISSED", None: "not measured"}[t["met"]]
     if t["unit"] == "times":
         return [t["what"], f"of {t['against']}", f"at most {t['limit']:.2f}",
-                number(t["value"], 2), verdict]
+                number(t["value"], 3), verdict]
     return [t["what"], "", f"at most {t['limit']:g} {t['unit']}",
             number(t["value"], 2, " " + t["unit"]), verdict]
 
