@@ -188,6 +188,13 @@ start_close(struct down_conn *dc, bool said_last)
 		arm(dc, loop_now_ms(dc->worker->loop) + LINGER_MS);
 }
 
+/* The moment at which an idle connection has been kept for long enough; never UINT64_MAX. */
+static uint64_t
+idle_end(const struct down_conn *dc)
+{
+	return (sooner(after(dc->idle_ms, limits_of(dc)->keepalive_ms), UINT64_MAX - 1));
+}
+
 void
 down_conn_next(struct down_conn *dc, enum down_next next)
 {
@@ -203,7 +210,9 @@ down_conn_next(struct down_conn *dc, enum down_next next)
 		return;
 	}
 	dc->idle_ms = now;
-	arm(dc, sooner(after(now, limits_of(dc)->keepalive_ms), UINT64_MAX - 1));
+	/* What came behind the request may be a part of a head: no event will tell of it. */
+	arm(dc, conn_waiting(&dc->conn) == 0 ? idle_end(dc) :
+	    sooner(idle_end(dc), after(now, limits_of(dc)->headers_ms)));
 	conn_resume(&dc->conn);
 }
 
@@ -215,7 +224,7 @@ down_conn_drain(struct down_conn *dc)
 		return;
 	dc->closing = true;
 	say_last(dc);
-	if (dc->ex != NULL || dc->begin_us != 0)
+	if (dc->ex != NULL || dc->begin_us != 0 || conn_waiting(&dc->conn) > 0)
 		return;
 	/* A client that has just come is about to ask, and did not choose to come so late. */
 	if (dc->n_requests == 0)
@@ -226,11 +235,21 @@ down_conn_drain(struct down_conn *dc)
 
 /* ---- time ---- */
 
+/* Of a head that is not whole. What came while the request in front of it was answered, without
+   an event of its own, counts from that one's end. */
+static uint64_t
+head_begin_us(const struct down_conn *dc)
+{
+	return (dc->begin_us != 0 ? dc->begin_us : dc->idle_ms * 1000);
+}
+
 static void
 answer_late_head(struct down_conn *dc)
 {
-	struct exchange *ex = exchange_new(dc, &dc->h1.s);
+	struct exchange *ex;
 
+	dc->begin_us = head_begin_us(dc);
+	ex = exchange_new(dc, &dc->h1.s);
 	if (ex == NULL) {
 		down_conn_close(dc, CLOSE_RESET);
 		return;
@@ -398,15 +417,18 @@ on_timer(void *arg)
 		return;
 	}
 	if (dc->begin_us != 0 || conn_waiting(&dc->conn) > 0) {
-		at = after(dc->begin_us != 0 ? dc->begin_us / 1000 : dc->idle_ms,
-		    limits_of(dc)->headers_ms);
+		at = after(head_begin_us(dc) / 1000, limits_of(dc)->headers_ms);
 		if (now >= at)
 			answer_late_head(dc);
 		else if (at != UINT64_MAX)
 			arm(dc, at);
 		return;
 	}
-	down_conn_close(dc, CLOSE_CLEAN);	/* idle for its time: quietly */
+	/* What waited behind the last request was no part of a head (an empty line). */
+	if (dc->n_requests > 0 && now < idle_end(dc))
+		arm(dc, idle_end(dc));
+	else
+		down_conn_close(dc, CLOSE_CLEAN);	/* idle for its time: quietly */
 }
 
 /* ---- events of the connection ---- */
@@ -438,6 +460,7 @@ on_io(void *arg, unsigned what)
 {
 	struct down_conn *dc;
 	const struct conn *c;
+	bool had_part;
 
 	CAST_OBJ(dc, arg, DOWN_CONN_MAGIC);
 	panic_watch(PANIC_SLOT_CONN, dc);
@@ -447,10 +470,11 @@ on_io(void *arg, unsigned what)
 			down_conn_close(dc, CLOSE_CLEAN);
 		return;
 	}
+	had_part = conn_waiting(c) > 0;
 	conn_on_io(&dc->conn, what);
 	/* A head has begun and is not whole: its own time limit runs. */
 	if (!c->is_closed && dc->ex == NULL && dc->begin_us == 0 && conn_waiting(c) > 0) {
-		dc->begin_us = loop_now_us(dc->worker->loop);
+		dc->begin_us = had_part ? head_begin_us(dc) : loop_now_us(dc->worker->loop);
 		arm(dc, after(dc->begin_us / 1000, limits_of(dc)->headers_ms));
 	}
 }

@@ -97,6 +97,88 @@ test_headers_of_second(void **state)
 	assert_refused(c, 408, REASON_CLIENT_TIMEOUT);
 }
 
+/* Or, where it came before the one in front of it was answered, from then on. */
+static void
+test_headers_of_pipelined(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	for (unsigned more = 0; more < 2; more++) {
+		c = client();
+		sim_send(c, SL(GET));
+		sim_send(c, slice_of(GET, 10));
+		s = server(SERVER);
+		sim_advance(5 * S);
+		sim_send(s, SL(ANSWER));
+		sim_run_until_idle();
+		forget(c);
+		sim_advance(5 * S);
+		if (more)	/* which does not gain it time */
+			sim_send(c, slice_of(GET + 10, 1));
+		pass_limit(c, 5 * S);
+		assert_refused(c, 408, REASON_CLIENT_TIMEOUT);
+		assert_int_equal(gw_last()->duration_ms, 10 * S);
+		sim_close(s);
+	}
+}
+
+/* An empty line behind a request, as some clients send, is no head that begins. */
+static void
+test_empty_line_behind(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	sim_send(c, SL(GET "\r\n"));
+	s = server(SERVER);
+	sim_send(s, SL(ANSWER));
+	sim_run_until_idle();
+	forget(c);
+	sim_advance(30 * S);
+	sim_send(c, SL(GET));
+	forget(s);
+	sim_send(s, SL(ANSWER));
+	assert_has(c, "hello");
+	assert_ended(200, REASON_NONE);
+	assert_int_equal(gw_last()->duration_ms, 0);
+	forget(c);
+	sim_send(c, SL("\r\n"));
+	pass_limit(c, 75 * S);
+	OK(sim_expect_closed(c));
+	assert_int_equal(gw_requests(), 2);
+}
+
+/* A drain waits for a head that has begun, however it came. */
+static void
+test_drain_in_head_of_pipelined(void **state)
+{
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	sim_send(c, SL(GET));
+	sim_send(c, slice_of(GET, 10));
+	s = server(SERVER);
+	sim_send(s, SL(ANSWER));
+	sim_run_until_idle();
+	forget(c);
+	forget(s);
+	gw_drain();
+	sim_run_until_idle();
+	OK(sim_expect_open(c));
+	sim_send(c, slice_of(GET + 10, sizeof GET - 11));
+	sim_run_until_idle();
+	assert_has(s, "GET /a");
+	sim_send(s, SL(ANSWER));
+	assert_has(c, "Connection: close\r\n");
+	assert_ended(200, REASON_NONE);
+}
+
 static void
 test_body_idle(void **state)
 {
@@ -660,6 +742,9 @@ main(void)
 		TEST(test_silent_client),
 		TEST(test_headers),
 		TEST(test_headers_of_second),
+		TEST(test_headers_of_pipelined),
+		TEST(test_empty_line_behind),
+		TEST(test_drain_in_head_of_pipelined),
 		TEST(test_body_idle),
 		TEST(test_body_min_rate),
 		TEST(test_body_above_min_rate),
