@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reference counts: plain for objects of one worker, atomic for what workers share (snapshots).
- * ref_put*() returns true when the last reference went: the caller then frees the object.
+ * Atomic reference counts, for what workers share: generations, their parts, lists of servers.
+ * Objects of one worker count by themselves.
  */
 #ifndef WEIR_MEM_REF_H
 #define WEIR_MEM_REF_H
@@ -13,34 +13,11 @@
 #include "engine/base/cc.h"
 #include "engine/base/check.h"
 
-struct ref {
-	uint32_t n;
-};
-
 struct ref_atomic {
 	_Atomic uint32_t n;
 };
 
-static inline void
-ref_init(struct ref *r)
-{
-	r->n = 1;
-}
-
-static inline void
-ref_get(struct ref *r)
-{
-	must(r->n > 0 && r->n < UINT32_MAX);
-	r->n++;
-}
-
-static inline bool CC_MUST_USE
-ref_put(struct ref *r)
-{
-	must(r->n > 0);
-	return (--r->n == 0);
-}
-
+/* One reference: the caller's. */
 static inline void
 ref_atomic_init(struct ref_atomic *r)
 {
@@ -56,7 +33,8 @@ ref_atomic_get(struct ref_atomic *r)
 	must(was > 0 && was < UINT32_MAX);
 }
 
-/* What other threads wrote to the object before their put is seen by the one that frees it. */
+/* True when the last one went: the caller then frees the object.  What other threads wrote to it
+   before their put is seen by the one that frees it. */
 static inline bool CC_MUST_USE
 ref_atomic_put(struct ref_atomic *r)
 {

@@ -28,7 +28,7 @@ endset_new(const struct server *from, unsigned n)
 	set = xmalloc(bytes + text);
 	at = (char *)set + bytes;
 	set->magic = ENDSET_MAGIC;
-	atomic_init(&set->refs, 1);
+	ref_atomic_init(&set->refs);
 	set->n = n;
 	for (unsigned i = 0; i < n; i++) {
 		set->v[i] = from[i];
@@ -43,7 +43,7 @@ struct endset *
 endset_ref(struct endset *set)
 {
 	CHECK_OBJ(set, ENDSET_MAGIC);
-	atomic_fetch_add_explicit(&set->refs, 1, memory_order_relaxed);
+	ref_atomic_get(&set->refs);
 	return (set);
 }
 
@@ -53,7 +53,7 @@ endset_unref(struct endset **sp)
 	struct endset *set;
 
 	TAKE_OBJ(set, sp, ENDSET_MAGIC);
-	if (atomic_fetch_sub_explicit(&set->refs, 1, memory_order_acq_rel) != 1)
+	if (!ref_atomic_put(&set->refs))
 		return;
 	set->magic = 0;
 	xfree(set);

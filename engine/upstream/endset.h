@@ -6,11 +6,11 @@
  * The servers of an upstream at one time: an immutable, counted list, shared by all workers.
  * Literal addresses make the first one; names replace it by mailbox when they resolve anew.
  */
-#include <stdatomic.h>
 #include <stdint.h>
 
 #include "engine/base/addr.h"
 #include "engine/base/slice.h"
+#include "engine/mem/ref.h"
 
 struct server {
 	unsigned	 magic;
@@ -24,7 +24,7 @@ struct server {
 struct endset {
 	unsigned	 magic;
 #define ENDSET_MAGIC	0x33d0a1c7
-	atomic_uint	 refs;
+	struct ref_atomic refs;
 	unsigned	 n;
 	struct server	 v[];		/* texts lie behind the last one */
 };

@@ -39,7 +39,7 @@ part_new(enum part_kind kind, struct slice name, size_t size, uint64_t hash)
 	p = arena_zalloc(arena, size);
 	p->magic = PART_MAGIC;
 	p->kind = (uint8_t)kind;
-	atomic_init(&p->refs, 1);
+	ref_atomic_init(&p->refs);
 	p->hash = hash;
 	p->name = arena_dup(arena, name);
 	p->arena = arena;
@@ -51,7 +51,7 @@ struct part *
 part_ref(struct part *p)
 {
 	CHECK_OBJ(p, PART_MAGIC);
-	atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
+	ref_atomic_get(&p->refs);
 	return (p);
 }
 
@@ -62,7 +62,7 @@ part_unref(struct part **pp)
 	struct arena *arena;
 
 	TAKE_OBJ(p, pp, PART_MAGIC);
-	if (atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1)
+	if (!ref_atomic_put(&p->refs))
 		return;
 	if (p->fini != NULL)
 		p->fini(p);
@@ -88,7 +88,7 @@ snapshot_new(uint64_t generation)
 	s->generation = generation;
 	s->loaded_wall_us = (int64_t)clock_wall_us();
 	s->arena = arena;
-	atomic_init(&s->refs, 1);
+	ref_atomic_init(&s->refs);
 	mem_trap_leave(&trap);
 	return (s);
 }
@@ -141,7 +141,7 @@ snapshot_discard(struct snapshot **sp)
 	if (*sp == NULL)
 		return;
 	TAKE_OBJ(s, sp, SNAPSHOT_MAGIC);
-	if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1)
+	if (ref_atomic_put(&s->refs))
 		snapshot_free(s);
 }
 
@@ -218,7 +218,7 @@ snapshot_publish(struct snapshot *s, struct worker *const *workers, unsigned n,
 	for (unsigned i = 0; made == n && i < n; i++) {
 		struct snapshot_mail *m = mails[i];
 
-		atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+		ref_atomic_get(&s->refs);
 		m->use->snap = m->snap = s;
 		m->worker = workers[i];
 		m->main = main;

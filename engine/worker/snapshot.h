@@ -12,12 +12,12 @@
  * take the new; when the old one's counter falls to zero, the worker gives its one atomic
  * reference back, and the last one is freed by the main thread.
  */
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/base/slice.h"
 #include "engine/mem/arena.h"
+#include "engine/mem/ref.h"
 
 struct snapshot;
 struct snapshot_mail;
@@ -35,7 +35,7 @@ struct part {
 	unsigned	 magic;
 #define PART_MAGIC	0x2b7fd104
 	uint8_t		 kind;		/* enum part_kind */
-	atomic_uint	 refs;		/* generations that hold it */
+	struct ref_atomic refs;		/* generations that hold it */
 	uint64_t	 hash;		/* of the decoded configuration: equal means unchanged */
 	struct slice	 name;
 	struct arena	*arena;		/* everything of the part, itself included */
@@ -49,7 +49,7 @@ struct snapshot {
 	uint64_t	 generation;	/* 1 for the first */
 	int64_t		 loaded_wall_us;
 	struct arena	*arena;
-	atomic_uint	 refs;		/* one a worker, one for the main thread while current */
+	struct ref_atomic refs;		/* one a worker, one for the main thread while current */
 	struct part	**parts;
 	unsigned	 n_parts, cap_parts;
 	void		*root;		/* the program's own tables (proxy/gate.h) */
