@@ -15,6 +15,7 @@
 #include "engine/config/schema_impl.h"
 #include "engine/mem/alloc.h"
 #include "engine/mem/arena.h"
+#include "engine/mem/vec.h"
 
 /*
  * All files are read first, each to a tree of its own; then their top levels are merged, one key
@@ -346,25 +347,8 @@ check_roots(struct load_state *ld, size_t groups)
 struct load_key {
 	struct load_key *next;
 	const struct node *key; /* where it stands first; its value is the node behind it */
-	const struct node **values;
-	size_t n_values;
-	size_t cap;
+	VEC(const struct node *) values;
 };
-
-static void
-add_value(struct load_state *ld, struct load_key *k, const struct node *value)
-{
-	const struct node **grown;
-
-	if (k->n_values == k->cap) {
-		k->cap = k->cap == 0 ? 4 : k->cap * 2;
-		grown = arena_alloc(ld->arena, k->cap * sizeof(*grown));
-		if (k->n_values > 0)
-			memcpy(grown, k->values, k->n_values * sizeof(*grown));
-		k->values = grown;
-	}
-	k->values[k->n_values++] = value;
-}
 
 static void
 gather(struct load_state *ld, struct load_key **keys, const struct node *root)
@@ -382,9 +366,10 @@ gather(struct load_state *ld, struct load_key **keys, const struct node *root)
 		if (*at == NULL) {
 			k = arena_znew(ld->arena, struct load_key);
 			k->key = key;
+			vec_init(&k->values, ld->arena);
 			*at = k;
 		}
-		add_value(ld, *at, key + 1);
+		vec_push(&(*at)->values, key + 1);
 	}
 }
 
@@ -423,18 +408,18 @@ check_names(struct load_state *ld, const char *what, const struct node *map)
 static struct node
 concat(struct load_state *ld, const struct load_key *k)
 {
-	struct node all = *k->values[0], *child;
+	struct node all = *k->values.v[0], *child;
 	size_t width = all.kind == NODE_MAP ? 2 : 1, total = 0;
 
-	for (size_t i = 0; i < k->n_values; i++)
-		total += k->values[i]->count;
+	for (size_t i = 0; i < k->values.n; i++)
+		total += k->values.v[i]->count;
 	if (total == 0)
 		return (all);
 	child = arena_alloc(ld->arena, total * width * sizeof(*child));
 	all.child = child;
 	all.count = (uint32_t)total;
-	for (size_t i = 0; i < k->n_values; i++) {
-		const struct node *from = k->values[i];
+	for (size_t i = 0; i < k->values.n; i++) {
+		const struct node *from = k->values.v[i];
 
 		if (from->count > 0)
 			memcpy(child, from->child, from->count * width * sizeof(*child));
@@ -468,18 +453,18 @@ merge_key(struct load_state *ld, const struct load_key *k)
 					    NODE_SCALAR;
 	bool is_mixed = kind == NODE_SCALAR;
 
-	if (k->n_values == 1)
-		return (*k->values[0]);
-	for (size_t v = 0; v < k->n_values; v++)
-		is_mixed |= k->values[v]->kind != kind;
+	if (k->values.n == 1)
+		return (*k->values.v[0]);
+	for (size_t v = 0; v < k->values.n; v++)
+		is_mixed |= k->values.v[v]->kind != kind;
 	if (!is_mixed)
 		return (concat(ld, k));
-	for (size_t v = 1; v < k->n_values; v++)
+	for (size_t v = 1; v < k->values.n; v++)
 		if (row == NULL || !(row->flags & SCHEMA_SAME) ||
-		    !node_eq(k->values[0], k->values[v]))
+		    !node_eq(k->values.v[0], k->values.v[v]))
 			refuse_second(
-			    ld, k, k->values[v], row != NULL && (row->flags & SCHEMA_SAME));
-	return (*k->values[0]);
+			    ld, k, k->values.v[v], row != NULL && (row->flags & SCHEMA_SAME));
+	return (*k->values.v[0]);
 }
 
 static const struct node *

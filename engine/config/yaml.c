@@ -14,6 +14,7 @@
 #include "engine/config/yaml.h"
 #include "engine/mem/alloc.h"
 #include "engine/mem/arena.h"
+#include "engine/mem/vec.h"
 
 /*
  * Children are gathered on one stack and copied into the arena when their parent ends, so that
@@ -49,9 +50,7 @@ struct yaml_state {
 	yaml_lookup_fn lookup;
 	void *lookup_arg;
 	yaml_parser_t parser;
-	struct node *stack;
-	size_t stack_len;
-	size_t stack_cap;
+	VEC(struct node) stack;
 	struct yaml_frame frames[YAML_DEPTH_MAX];
 	unsigned depth;
 	struct yaml_anchor *anchors;
@@ -199,11 +198,7 @@ push(struct yaml_state *y, const struct node *n)
 		y->has_root = true;
 		return;
 	}
-	if (y->stack_len == y->stack_cap) {
-		y->stack_cap = y->stack_cap == 0 ? 256 : y->stack_cap * 2;
-		y->stack = xrealloc(y->stack, y->stack_cap * sizeof(*y->stack));
-	}
-	y->stack[y->stack_len++] = *n;
+	vec_push(&y->stack, *n);
 }
 
 static struct yaml_frame *
@@ -217,7 +212,7 @@ is_key_next(struct yaml_state *y)
 {
 	const struct yaml_frame *f = top(y);
 
-	return (f != NULL && f->kind == NODE_MAP && (y->stack_len - f->first) % 2 == 0);
+	return (f != NULL && f->kind == NODE_MAP && (y->stack.n - f->first) % 2 == 0);
 }
 
 static void
@@ -342,7 +337,7 @@ on_start(struct yaml_state *y, const yaml_event_t *e, enum node_kind kind,
 		stop(y, mark, NULL, "nested too deep, at most 32 levels");
 		return;
 	}
-	y->frames[y->depth++] = (struct yaml_frame){ .first = y->stack_len,
+	y->frames[y->depth++] = (struct yaml_frame){ .first = y->stack.n,
 		.total = y->total,
 		.mark = mark,
 		.kind = (uint8_t)kind,
@@ -427,9 +422,9 @@ static void
 on_end(struct yaml_state *y)
 {
 	struct yaml_frame f = *top(y);
-	size_t n = y->stack_len - f.first, count = n;
+	size_t n = y->stack.n - f.first, count = n;
 	/* Where nothing was pushed yet there is no stack to point into. */
-	struct node *from = n > 0 ? y->stack + f.first : NULL, *child = NULL;
+	struct node *from = n > 0 ? y->stack.v + f.first : NULL, *child = NULL;
 	struct node node = { .kind = f.kind, .mark = f.mark };
 
 	if (f.kind == NODE_MAP) {
@@ -442,7 +437,7 @@ on_end(struct yaml_state *y)
 	}
 	node.child = child;
 	node.count = (uint32_t)count;
-	y->stack_len = f.first;
+	y->stack.n = f.first;
 	y->depth--;
 	raise_height(y, f.height + 1);
 	push(y, &node);
@@ -619,9 +614,8 @@ on_reset(void *arg)
 		yaml_event_delete(&y->event);
 	if (y->has_parser)
 		yaml_parser_delete(&y->parser);
-	xfree(y->stack);
+	vec_fini(&y->stack);
 	xfree(y->slots);
-	y->stack = NULL;
 	y->slots = NULL;
 	y->has_event = y->has_parser = false;
 }

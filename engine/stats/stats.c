@@ -10,6 +10,7 @@
 #include "engine/mem/alloc.h"
 #include "engine/mem/arena.h"
 #include "engine/mem/map.h"
+#include "engine/mem/vec.h"
 #include "engine/stats/stats.h"
 
 enum {
@@ -36,8 +37,7 @@ struct stats_shard {
 
 struct merged {			/* of one metric, the reader's */
 	struct map		 sets;		/* key text to struct stats_sum */
-	struct stats_sum	**v;
-	unsigned		 n, cap;
+	VEC(struct stats_sum *)	 sums;		/* in the order in which they were first seen */
 	struct stats_sum	*other;
 };
 
@@ -99,7 +99,7 @@ stats_free(struct stats **stp)
 		xfree(st->shards[i]);
 	}
 	for (unsigned i = 0; i < STATS__MAX; i++)
-		xfree(st->merged[i].v);
+		vec_fini(&st->merged[i].sums);
 	arena_free(&st->arena);
 	st->magic = 0;
 	xfree(st);
@@ -251,18 +251,6 @@ key_of(const struct stats_series *s, unsigned n, char *buf)
 	return (slice_of(buf, at));
 }
 
-/* Room for one more, before it is made: a jump to a trap leaves all as it was. */
-static void
-reserve_sum(struct merged *mg)
-{
-	unsigned cap = mg->cap == 0 ? 16 : mg->cap * 2;
-
-	if (mg->n < mg->cap)
-		return;
-	mg->v = xreallocarray(mg->v, cap, sizeof(struct stats_sum *));
-	mg->cap = cap;
-}
-
 static struct stats_sum *
 make_sum(struct stats *st, enum stats_id id, const struct slice *labels, uint64_t created_us)
 {
@@ -292,16 +280,17 @@ sum_of(struct stats *st, enum stats_id id, const struct stats_series *s, bool is
 	if (!is_other && (sum = map_get(&mg->sets, key)) != NULL)
 		return (sum);
 	if (!is_other && map_count(&mg->sets) < infos[id].max) {
-		reserve_sum(mg);
+		/* Room first: a jump to a trap, wherever it is, leaves all as it was. */
+		vec_reserve(&mg->sums, mg->sums.n + 1);
 		sum = make_sum(st, id, s->labels, s->created_us);
 		(void)map_put(&mg->sets, arena_dup(st->arena, key), sum);
-		mg->v[mg->n++] = sum;
+		vec_push(&mg->sums, sum);
 		return (sum);
 	}
 	if (mg->other == NULL) {
-		reserve_sum(mg);
+		vec_reserve(&mg->sums, mg->sums.n + 1);
 		mg->other = make_sum(st, id, st->shards[0]->metric[id].other.labels, s->created_us);
-		mg->v[mg->n++] = mg->other;
+		vec_push(&mg->sums, mg->other);
 	}
 	return (mg->other);
 }
@@ -334,17 +323,19 @@ stats_collect(struct stats *st, enum stats_id id)
 	CHECK_OBJ(st, STATS_MAGIC);
 	must((unsigned)id < STATS__MAX);
 	mg = &st->merged[id];
-	for (unsigned i = 0; i < mg->n; i++) {
-		mg->v[i]->value = 0;
-		if (mg->v[i]->hist != NULL)
-			memset(mg->v[i]->hist, 0, sizeof *mg->v[i]->hist);
+	for (size_t i = 0; i < mg->sums.n; i++) {
+		struct stats_sum *sum = mg->sums.v[i];
+
+		sum->value = 0;
+		if (sum->hist != NULL)
+			memset(sum->hist, 0, sizeof *sum->hist);
 	}
 	/* A reader without memory fails, not the process. */
 	if (MEM_TRAP_ENTER(&trap))
-		return ((struct stats_sums){ mg->v, mg->n, false });
+		return ((struct stats_sums){ mg->sums.v, (unsigned)mg->sums.n, false });
 	add_up(st, id);
 	mem_trap_leave(&trap);
-	return ((struct stats_sums){ mg->v, mg->n, true });
+	return ((struct stats_sums){ mg->sums.v, (unsigned)mg->sums.n, true });
 }
 
 int64_t
