@@ -110,24 +110,6 @@ xrealloc(void *p, size_t n)
 	return (q);
 }
 
-void *
-xreallocarray(void *p, size_t n, size_t size)
-{
-	size_t bytes;
-
-	if (__builtin_mul_overflow(n, size, &bytes))
-		mem_failed(SIZE_MAX);
-	return (xrealloc(p, bytes));
-}
-
-char *
-xstrdup(const char *cstr)
-{
-	size_t n = strlen(cstr) + 1;
-
-	return (memcpy(xmalloc(n), cstr, n));
-}
-
 #if CC_ASAN
 /* From the allocator, so that the leak checker looks for pointers in it. */
 static void *

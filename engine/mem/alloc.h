@@ -20,8 +20,6 @@
 void *xmalloc(size_t n) CC_MUST_USE;
 void *xcalloc(size_t n, size_t size) CC_MUST_USE; /* zeroed; n * size is checked */
 void *xrealloc(void *p, size_t n) CC_MUST_USE;
-void *xreallocarray(void *p, size_t n, size_t size) CC_MUST_USE;
-char *xstrdup(const char *cstr) CC_MUST_USE;
 void xfree(void *p); /* NULL is fine */
 
 void *mem_try_malloc(size_t n) CC_MUST_USE;

@@ -26,20 +26,16 @@ test_plain(void **state)
 	uint64_t before = mem_alloc_count();
 	char *p = xmalloc(10);
 	char *z = xcalloc(3, 5);
-	char *s = xstrdup("abc");
 
 	(void)state;
 	for (unsigned i = 0; i < 15; i++)
 		assert_int_equal(z[i], 0);
-	assert_string_equal(s, "abc");
 	p = xrealloc(p, 20);
-	p = xreallocarray(p, 4, 10);
-	assert_int_equal(mem_alloc_count() - before, 5);
+	assert_int_equal(mem_alloc_count() - before, 3);
 	xfree(p);
 	xfree(z);
-	xfree(s);
 	xfree(NULL);
-	assert_int_equal(mem_alloc_count() - before, 5);
+	assert_int_equal(mem_alloc_count() - before, 3);
 	p = xmalloc(0);
 	assert_non_null(p);
 	xfree(p);
@@ -246,9 +242,11 @@ test_overflow(void **state)
 	struct mem_trap trap;
 
 	(void)state;
-	if (MEM_TRAP_ENTER(&trap))
+	if (MEM_TRAP_ENTER(&trap)) {
+		assert_int_equal(trap.wanted, SIZE_MAX);
 		return;
-	xfree(xreallocarray(NULL, SIZE_MAX / 2, 3));
+	}
+	xfree(xcalloc(SIZE_MAX / 2, 3));
 	fail();
 }
 
@@ -274,14 +272,9 @@ test_exit_status(void **state)
 static void
 test_refs(void **state)
 {
-	struct ref r;
 	struct ref_atomic shared;
 
 	(void)state;
-	ref_init(&r);
-	ref_get(&r);
-	assert_false(ref_put(&r));
-	assert_true(ref_put(&r));
 	ref_atomic_init(&shared);
 	ref_atomic_get(&shared);
 	assert_false(ref_atomic_put(&shared));
