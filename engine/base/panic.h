@@ -49,7 +49,7 @@ panic_unwatch(enum panic_slot slot, const void *obj)
 		panic_watched[slot] = NULL;
 }
 
-/* Prints backtrace and watched objects to fd 2; for check.c and for fatal signals. */
+/* Prints backtrace and watched objects to fd 2; for check.c. */
 CC_COLD void panic_dump(void);
 
 #endif

@@ -404,8 +404,10 @@ scalar_check_name(struct slice s, struct scalar_why *why)
 static bool
 is_token(struct slice s)
 {
+	static const char others[] = "!#$%&'*+-.^_`|~";
+
 	for (size_t i = 0; i < s.len; i++)
-		if (!is_alnum(s.p[i]) && memchr("!#$%&'*+-.^_`|~", s.p[i], 15) == NULL)
+		if (!is_alnum(s.p[i]) && memchr(others, s.p[i], sizeof(others) - 1) == NULL)
 			return (false);
 	return (s.len > 0);
 }

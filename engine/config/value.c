@@ -80,6 +80,7 @@ is_all_digits(struct slice s)
 {
 	uint64_t v;
 
+	/* Zeros in front may be any number: as many as schema_value_print() has room for. */
 	return (s.len < ADDR_TEXT_MAX && text_to_u64(s, &v));
 }
 

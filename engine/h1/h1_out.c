@@ -324,12 +324,13 @@ next_chunk(struct h1 *h)
 {
 	struct pipe *body = h->out_body;
 	uint32_t n = body->queued;
-	bool is_last = body->end == PIPE_END && !has_trailers(body);
+	bool is_last;
 
 	if (h->out_left > 0 || h->line_len > 0 || h->tail_len > 0 || h->last_chunk)
 		return (true);
 	if (n == 0)
 		return (body->end != PIPE_END || put_last_chunk(h));
+	is_last = body->end == PIPE_END && !has_trailers(body);
 	if (fits_behind_head(h, n, H1_CHUNK_LINE_MAX + 2 + sizeof(LAST_CHUNK))) {
 		char *p = h->out_page->data + h->out_len;
 
