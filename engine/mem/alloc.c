@@ -92,11 +92,14 @@ xmalloc(size_t n)
 void *
 xcalloc(size_t n, size_t size)
 {
-	void *p = mem_try_calloc(n, size);
 	size_t bytes;
+	void *p;
 
+	if (__builtin_mul_overflow(n, size, &bytes))
+		mem_failed(SIZE_MAX);
+	p = mem_try_calloc(n, size);
 	if (unlikely(p == NULL))
-		mem_failed(__builtin_mul_overflow(n, size, &bytes) ? SIZE_MAX : bytes);
+		mem_failed(bytes);
 	return (p);
 }
 
