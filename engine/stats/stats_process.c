@@ -56,21 +56,44 @@ read_stat(uint64_t field[FIELD__MAX])
 	return (true);
 }
 
-/* Seconds since 1970 at which the machine started; 0: not told. */
+/* The number in a whole line "btime N" among these bytes; 0: none. */
 static uint64_t
-boot_time(void)
+find_boot(struct slice s)
 {
-	char buf[16384];
-	struct slice all = slice_of(buf, read_file("/proc/stat", buf, sizeof buf)), line;
-	uint64_t v = 0;
+	static const struct slice key = SLICE_INIT("\nbtime ");
+	ssize_t at = slice_find(s, key), end;
+	uint64_t v;
 
-	/* The line may lie behind more processors than the buffer has room for. */
-	while (slice_split(&all, '\n', &line)) {
-		if (slice_has_prefix(line, SLICE("btime ")) &&
-		    text_to_u64(slice_skip(line, 6), &v))
-			return (v);
+	if (at < 0)
+		return (0);
+	s = slice_skip(s, (size_t)at + key.len);
+	end = slice_find_byte(s, '\n');
+	return (end >= 0 && text_to_u64(slice_sub(s, 0, (size_t)end), &v) ? v : 0);
+}
+
+/* In pieces: before the line lie those of all processors and interrupts, many kilobytes of them. */
+uint64_t
+stats_process_boot_s(const char *path)
+{
+	enum { KEPT_BYTES = 64 };	/* of a piece, should the line be cut */
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char buf[4096];
+	size_t len = 0;
+	uint64_t v = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return (0);
+	while (v == 0 && (n = read(fd, buf + len, sizeof buf - len)) > 0) {
+		len += (size_t)n;
+		v = find_boot(slice_of(buf, len));
+		if (len > KEPT_BYTES) {
+			memmove(buf, buf + len - KEPT_BYTES, KEPT_BYTES);
+			len = KEPT_BYTES;
+		}
 	}
-	return (0);
+	(void)close(fd);
+	return (v);
 }
 
 static uint64_t
@@ -121,7 +144,7 @@ gauge(struct prom_text *t, const char *name, const char *unit, const char *help,
 static void
 put_times(struct prom_text *t, const uint64_t *field, enum prom_format format)
 {
-	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK), boot = boot_time();
+	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK), boot = stats_process_boot_s("/proc/stat");
 
 	head(t, "process_cpu_seconds", "counter", "seconds", "User and system time spent.", format);
 	prom_put(t, SLICE("process_cpu_seconds_total "));

@@ -11,4 +11,8 @@
 /* What /proc does not tell is left out. Main thread; reads files of /proc, which do not wait. */
 void	stats_process_put(struct prom_text *, enum prom_format);
 
+/* When the machine started, in seconds since 1970, from a file like /proc/stat; 0: not told. For
+   stats_process.c and its test. */
+uint64_t stats_process_boot_s(const char *path);
+
 #endif

@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <pthread.h>
@@ -14,6 +16,7 @@
 #include "engine/mem/alloc.h"
 #include "engine/stats/prom.h"
 #include "engine/stats/stats.h"
+#include "engine/stats/stats_process.h"
 
 #define L(...)	((const struct slice[]){ __VA_ARGS__ })
 
@@ -279,6 +282,30 @@ reader_beside_writer(void **state)
 	stats_free(&st);
 }
 
+/* The line is found behind however many processors and interrupts, wherever a piece is cut. */
+static void
+boot_is_found_behind_many_lines(void **state)
+{
+	static char much[20000];
+	char name[] = "stat-XXXXXX";
+	int fd = mkstemp(name);
+
+	(void)state;
+	assert_true(fd >= 0);
+	memset(much, '0', sizeof much);
+	for (size_t n = sizeof much - 4200; n < sizeof much; n += 7) {
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(pwrite(fd, much, n, 0), n);
+		assert_int_equal(pwrite(fd, "\nbtime 1700000000\nbtime", 23, (off_t)n), 23);
+		assert_int_equal(stats_process_boot_s(name), 1700000000);
+	}
+	assert_int_equal(ftruncate(fd, (off_t)sizeof much - 4200), 0);
+	assert_int_equal(stats_process_boot_s(name), 0);
+	assert_int_equal(unlink(name), 0);
+	(void)close(fd);
+	assert_int_equal(stats_process_boot_s(name), 0);
+}
+
 static void
 table_is_sound(void **state)
 {
@@ -313,6 +340,7 @@ main(void)
 		cmocka_unit_test(no_memory_fails_a_rendering),
 		cmocka_unit_test(no_shard_counts_nothing),
 		cmocka_unit_test(reader_beside_writer),
+		cmocka_unit_test(boot_is_found_behind_many_lines),
 		cmocka_unit_test(table_is_sound),
 	};
 
