@@ -2,7 +2,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -42,19 +41,11 @@ sockets_new(unsigned n_workers)
 	return (s);
 }
 
-static bool
-is_file(const struct addr *a)
-{
-	return (a->u.sa.sa_family == AF_UNIX && a->u.un.sun_path[0] != '\0');
-}
-
 static void
 forget(struct bound *b)
 {
 	for (unsigned i = 0; b->is_new && i < b->n_fds; i++)
 		(void)close(b->fds[i]);
-	if (is_file(&b->addr))
-		(void)unlink(b->addr.u.un.sun_path);
 	list_del(&b->link);
 	xfree(b);
 }
@@ -90,7 +81,7 @@ has_port(struct sockets *s, uint16_t port)
 	struct bound *b;
 
 	LIST_FOREACH(b, &s->all, struct bound, link) {
-		if (addr_is_ip(&b->addr) && addr_port(&b->addr) == port)
+		if (addr_port(&b->addr) == port)
 			return (true);
 	}
 	return (false);
@@ -106,7 +97,7 @@ probe(struct sockets *s, const struct addr *a, bool is_dual)
 {
 	int fd, one = 1, v6only = !is_dual, rc = 0;
 
-	if (!addr_is_ip(a) || has_port(s, addr_port(a)))
+	if (has_port(s, addr_port(a)))
 		return (0);
 	fd = socket(a->u.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -120,39 +111,18 @@ probe(struct sockets *s, const struct addr *a, bool is_dual)
 	return (rc);
 }
 
-/* A file that a process left behind when it died: nobody answers there. */
-static void
-remove_stale(const struct addr *a)
-{
-	int fd;
-
-	if (!is_file(a))
-		return;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	if (connect(fd, &a->u.sa, a->len) < 0 && errno == ECONNREFUSED)
-		(void)unlink(a->u.un.sun_path);
-	(void)close(fd);
-}
-
-/* A socket of its own for each worker; a Unix socket has one queue, which all share. */
+/* A socket of its own for each worker. */
 static struct err *
-bind_all(struct bound *b, unsigned n, struct arena *a, struct mark mark)
+bind_all(struct bound *b, unsigned n, struct arena *a)
 {
-	struct err *err = NULL;
+	for (; b->n_fds < n; b->n_fds++) {
+		struct err *err = listener_bind(a, MARK_NONE, &b->addr, b->is_dual,
+		    &b->fds[b->n_fds]);
 
-	for (; b->n_fds < n && err == NULL; b->n_fds++) {
-		int *fd = &b->fds[b->n_fds];
-
-		if (addr_is_ip(&b->addr) || b->n_fds == 0)
-			err = listener_bind(a, mark, &b->addr, b->is_dual, fd);
-		else if ((*fd = fcntl(b->fds[0], F_DUPFD_CLOEXEC, 0)) < 0)
-			err = err_system(a, errno, "cannot share a socket");
 		if (err != NULL)
-			break;
+			return (err);
 	}
-	return (err);
+	return (NULL);
 }
 
 static bool
@@ -167,7 +137,6 @@ add(struct sockets *s, const struct listener *l, const struct addr *addr, struct
 	if (b == NULL)
 		return (false);
 	taken = probe(s, addr, l->is_dual);
-	remove_stale(addr);
 	list_add_tail(&s->all, &b->link);
 	b->addr = *addr;
 	b->is_dual = l->is_dual;
@@ -177,16 +146,13 @@ add(struct sockets *s, const struct listener *l, const struct addr *addr, struct
 		err = err_new(a, ERR_SYSTEM, MARK_NONE, "cannot listen on %s: %s", text,
 		    strerror(taken));
 	} else {
-		err = bind_all(b, s->n_workers, a, MARK_NONE);
+		err = bind_all(b, s->n_workers, a);
 	}
 	if (err == NULL)
 		return (true);
 	diag_error(diag, MARK_NONE, "listener \"%.*s\": %s", (int)l->name.len, l->name.p,
 	    err->what);
-	list_del(&b->link);	/* not forget(): a file that is there is not ours */
-	for (unsigned i = 0; i < b->n_fds; i++)
-		(void)close(b->fds[i]);
-	xfree(b);
+	forget(b);
 	return (false);
 }
 

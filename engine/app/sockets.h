@@ -5,7 +5,7 @@
 /*
  * Which addresses the process listens on. Sockets of new addresses are bound before a generation is
  * published, one for each worker, so that an address that is taken fails the reload whole; workers
- * take them over (gate_fd) and close them themselves. Main thread.
+ * take them over (gate_fd) and close them themselves. Internet addresses only. Main thread.
  */
 #include <stdbool.h>
 
@@ -17,7 +17,7 @@ struct sockets;
 
 /* Never NULL: for the start of the process. */
 struct sockets	*sockets_new(unsigned n_workers);
-/* Removes the files of Unix sockets. The descriptors are the workers'. */
+/* The descriptors of what was committed are the workers'. */
 void		 sockets_free(struct sockets **);
 /*
  * Binds what is new in this gate and fills gate->fds (in `a`). False: one could not be bound, diag

@@ -34,8 +34,6 @@ set(int fd, int level, int name, int value)
 static int
 set_options(int fd, const struct addr *a, bool dual_stack)
 {
-	if (a->u.sa.sa_family == AF_UNIX)
-		return (0);
 	if (set(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0 || set(fd, SOL_SOCKET, SO_REUSEPORT, 1) < 0 ||
 	    set(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ||
 	    set(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, LISTENER_DEFER_S) < 0)

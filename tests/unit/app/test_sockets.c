@@ -8,7 +8,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -146,34 +145,6 @@ test_taken(void **state)
 }
 
 static void
-test_unix(void **state)
-{
-	char a[ADDR_TEXT_MAX], *file = a + strlen("unix:");
-	struct sockets *s = sockets_new(WORKERS);
-	struct stat st;
-	struct fixture f;
-	int fd;
-
-	(void)state;
-	(void)snprintf(a, sizeof a, "unix:/tmp/weir-test-sockets-%d", (int)getpid());
-	/* One that died left its file behind. */
-	begin(&f, a, NULL);
-	assert_null(listener_bind(f.arena, MARK_NONE, &f.l[0].addrs[0], false, &fd));
-	close(fd);
-	assert_int_equal(stat(file, &st), 0);
-	assert_true(sockets_prepare(s, &f.gate, f.arena, f.diag));
-	take_all(&f, 0);
-	sockets_commit(s);
-	end(&f);
-	/* A live one is not taken from its owner. */
-	begin(&f, a, NULL);
-	assert_true(sockets_prepare(s, &f.gate, f.arena, f.diag));
-	end(&f);
-	sockets_free(&s);
-	assert_int_equal(stat(file, &st), -1);
-}
-
-static void
 test_memory(void **state)
 {
 	char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX];
@@ -203,7 +174,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_new_kept_gone),
 		cmocka_unit_test(test_taken),
-		cmocka_unit_test(test_unix),
 		cmocka_unit_test(test_memory),
 	};
 
