@@ -28,7 +28,6 @@ ex_client(const struct exchange *ex)
 static bool
 find_client(struct exchange *ex, struct slice value, const struct cidr_set *trusted)
 {
-
 	while (value.len > 0) {
 		struct slice piece = value;
 		struct addr *a;
@@ -52,28 +51,6 @@ find_client(struct exchange *ex, struct slice value, const struct cidr_set *trus
 	return (true);
 }
 
-/* "X-Forwarded-For: 10.0.0.1\r\n", or the list that a trusted proxy sent with its address added. */
-static bool
-add_forwarded_for(struct exchange *ex, struct slice before)
-{
-	static const struct slice name = SLICE_INIT("X-Forwarded-For: ");
-	struct slice ip = slice_of(ex->down->peer_text, ex->down->peer_len);
-	size_t n = name.len + before.len + 2 + ip.len + 2;
-	char *p = arena_alloc(&ex->arena, n), *at = p;
-
-	if (p == NULL)
-		return (false);
-	at = mempcpy(at, name.p, name.len);
-	if (before.len > 0) {
-		at = mempcpy(at, before.p, before.len);
-		at = mempcpy(at, ", ", 2);
-	}
-	at = mempcpy(at, ip.p, ip.len);
-	at = mempcpy(at, "\r\n", 2);
-	return (headers_add_raw(&ex->req.m.headers, HDR_X_FORWARDED_FOR,
-	    slice_of(p, (size_t)(at - p))));
-}
-
 /* All lines of the field as one list, in the arena where there are several. False: no memory. */
 static bool
 join_lines(struct exchange *ex, enum hdr_id id, struct slice *list_r)
@@ -95,47 +72,99 @@ join_lines(struct exchange *ex, enum hdr_id id, struct slice *list_r)
 	return (true);
 }
 
-static bool
-set_forwarded(struct exchange *ex)
-{
-	struct headers *hs = &ex->req.m.headers;
-	const struct cidr_set *trusted = ex->down->local->listener->trusted;
-	bool trust = trusted != NULL && cidr_set_has(trusted, &ex->down->peer);
-	struct slice before = SLICE("");
-	bool ok;
+/*
+ * Lines of ours, one behind the other in the arena: what lies side by side leaves in one copy.
+ */
+struct lines {
+	struct headers	*to;
+	char		*at;
+	bool		 ok;		/* no memory: not; then nothing is added any more */
+};
 
-	if (trust && (!join_lines(ex, HDR_X_FORWARDED_FOR, &before) ||
-	    !find_client(ex, before, trusted)))
+static char *
+put(char *at, struct slice s)
+{
+	return (mempcpy(at, s.p, s.len));
+}
+
+/* The bytes from `begin` on are a whole line, CR LF included. */
+static void
+end_line(struct lines *l, enum hdr_id id, const char *begin, char *end)
+{
+	l->ok = l->ok && headers_add_raw(l->to, id, slice_of(begin, (size_t)(end - begin)));
+	l->at = end;
+}
+
+#define FOR	SLICE("X-Forwarded-For: ")
+#define PROTO	SLICE("X-Forwarded-Proto: http\r\n")
+#define HOST	SLICE("X-Forwarded-Host: ")
+#define COMMA	SLICE(", ")
+#define CRLF	SLICE("\r\n")
+
+/* The peer's address, behind the list that a trusted proxy sent. */
+static void
+put_for(struct lines *l, struct slice before, struct slice ip)
+{
+	char *at = put(l->at, FOR);
+
+	if (before.len > 0)
+		at = put(put(at, before), COMMA);
+	end_line(l, HDR_X_FORWARDED_FOR, l->at, put(put(at, ip), CRLF));
+}
+
+/* Does what the client sent of this field go on? If not it is gone. */
+static bool
+is_kept(struct headers *hs, enum hdr_id id, bool trust)
+{
+	if (trust && headers_get(hs, id) != NULL)
+		return (true);
+	(void)headers_remove_id(hs, id);
+	return (false);
+}
+
+/* X-Forwarded-* and Via. */
+static bool
+add_our_fields(struct exchange *ex, struct slice before, bool trust, struct slice via)
+{
+	struct slice ip = slice_of(ex->down->peer_text, ex->down->peer_len);
+	struct slice host = ex->req.authority;
+	struct headers *hs = &ex->req.m.headers;
+	size_t n = FOR.len + before.len + COMMA.len + ip.len + CRLF.len + PROTO.len + HOST.len +
+	    host.len + CRLF.len + via.len;
+	struct lines l = { hs, arena_alloc(&ex->arena, n), true };
+
+	if (l.at == NULL)
 		return (false);
 	(void)headers_remove_id(hs, HDR_FORWARDED);
 	(void)headers_remove_id(hs, HDR_X_FORWARDED_FOR);
-	ok = add_forwarded_for(ex, before);
-	if (!trust || headers_get(hs, HDR_X_FORWARDED_PROTO) == NULL) {
-		(void)headers_remove_id(hs, HDR_X_FORWARDED_PROTO);
-		ok = ok && headers_add_raw(hs, HDR_X_FORWARDED_PROTO,
-		    SLICE("X-Forwarded-Proto: http\r\n"));
-	}
-	if (!trust || headers_get(hs, HDR_X_FORWARDED_HOST) == NULL) {
-		(void)headers_remove_id(hs, HDR_X_FORWARDED_HOST);
-		if (ex->req.authority.len > 0)
-			ok = ok && headers_set_id(hs, HDR_X_FORWARDED_HOST, ex->req.authority);
-	}
-	return (ok);
+	put_for(&l, before, ip);
+	if (!is_kept(hs, HDR_X_FORWARDED_PROTO, trust))
+		end_line(&l, HDR_X_FORWARDED_PROTO, l.at, put(l.at, PROTO));
+	if (!is_kept(hs, HDR_X_FORWARDED_HOST, trust) && host.len > 0)
+		end_line(&l, HDR_X_FORWARDED_HOST, l.at, put(put(put(l.at, HOST), host), CRLF));
+	end_line(&l, HDR_VIA, l.at, put(l.at, via));
+	return (l.ok);
 }
 
 bool
 ex_forward_request(struct exchange *ex)
 {
+	const struct cidr_set *trusted = ex->down->local->listener->trusted;
+	bool trust = trusted != NULL && cidr_set_has(trusted, &ex->down->peer);
+	struct slice before = SLICE(""), via = proxy_program->via;
+
 	/* The one protocol that is passed on; for another the request goes on without the offer. */
 	if (ex->req.upgrade.len > 0 && !slice_eq_fold(ex->req.upgrade, SLICE("websocket")))
 		ex->req.upgrade = SLICE("");
-	if (!set_forwarded(ex))
+	if (trust && (!join_lines(ex, HDR_X_FORWARDED_FOR, &before) ||
+	    !find_client(ex, before, trusted)))
 		return (false);
-	if (likely(ex->req.m.version != HTTP_1_0))
-		return (headers_add_raw(&ex->req.m.headers, HDR_VIA, proxy_program->via));
-	/* Ignored from such a client (RFC 9110, 10.1.1); in our HTTP/1.1 it would count. */
-	(void)headers_remove_id(&ex->req.m.headers, HDR_EXPECT);
-	return (headers_add_raw(&ex->req.m.headers, HDR_VIA, proxy_program->via_1_0));
+	if (unlikely(ex->req.m.version == HTTP_1_0)) {
+		/* Ignored from such a client (RFC 9110, 10.1.1); in our HTTP/1.1 it would count. */
+		(void)headers_remove_id(&ex->req.m.headers, HDR_EXPECT);
+		via = proxy_program->via_1_0;
+	}
+	return (add_our_fields(ex, before, trust, via));
 }
 
 bool
