@@ -179,6 +179,11 @@ parse_version(struct h1_head *h, const char **pp, const char *end)
 	const char *p = *pp;
 	size_t have = (size_t)(end - p), n = have < 5 ? have : 5;
 
+	if (likely(have >= 8 && memcmp(p, "HTTP/1.1", 8) == 0)) {
+		h->version = HTTP_1_1;
+		*pp = p + 8;
+		return (H1_PARSE_DONE);
+	}
 	if (memcmp(p, text, n) != 0)
 		return (bad(h, REASON_REQUEST_MALFORMED));
 	if (have < 8)

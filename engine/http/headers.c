@@ -38,17 +38,29 @@ grow(struct headers *h, unsigned cap)
 	return (true);
 }
 
+/* A row at the end, to be filled. */
+static inline struct hdr *
+add_row(struct headers *h, uint8_t id)
+{
+	must(id < HDR__MAX);
+	if (unlikely(h->n == h->cap) && !grow(h, h->cap == 0 ? HEADERS_FIRST_CAP : 2u * h->cap))
+		return (NULL);
+	h->n++;
+	if (id != HDR_OTHER && h->first[id] == 0)
+		h->first[id] = (uint8_t)h->n;
+	return (&h->v[h->n - 1]);
+}
+
 struct hdr *
 headers_push(struct headers *h, struct slice name, struct slice value, uint8_t id)
 {
 	struct hdr *row;
 
-	must(id < HDR__MAX);
 	if (name.len > UINT16_MAX || value.len > UINT32_MAX)
 		return (NULL);
-	if (h->n == h->cap && !grow(h, h->cap == 0 ? HEADERS_FIRST_CAP : 2u * h->cap))
+	row = add_row(h, id);
+	if (row == NULL)
 		return (NULL);
-	row = &h->v[h->n++];
 	row->name = name.p;
 	row->name_len = (uint16_t)name.len;
 	row->value = value.p;
@@ -56,8 +68,6 @@ headers_push(struct headers *h, struct slice name, struct slice value, uint8_t i
 	row->id = id;
 	row->flags = hdr_info[id].row_flags;
 	row->raw_len = 0;
-	if (id != HDR_OTHER && h->first[id] == 0)
-		h->first[id] = (uint8_t)h->n;
 	return (row);
 }
 
@@ -115,21 +125,9 @@ scan_name(const struct headers *h, unsigned i, struct slice name)
 }
 
 struct hdr *
-headers_get(const struct headers *h, enum hdr_id id)
+headers_first_(const struct headers *h, enum hdr_id id, unsigned without_flags)
 {
-	must(id != HDR_OTHER && id < HDR__MAX);
-	if (h->first[id] == 0)
-		return (NULL);
-	return (scan_id(h, h->first[id] - 1u, id, HDR_GONE | HDR_HOP));
-}
-
-struct hdr *
-headers_get_hop(const struct headers *h, enum hdr_id id)
-{
-	must(id != HDR_OTHER && id < HDR__MAX);
-	if (h->first[id] == 0)
-		return (NULL);
-	return (scan_id(h, h->first[id] - 1u, id, HDR_GONE));
+	return (scan_id(h, h->first[id] - 1u, id, without_flags));
 }
 
 struct hdr *
@@ -202,26 +200,29 @@ headers_add_raw(struct headers *h, enum hdr_id id, struct slice raw)
 {
 	size_t name_len = id != HDR_OTHER ? hdr_info[id].name.len :
 	    (size_t)slice_find_byte(raw, ':');
-	struct slice value;
+	size_t at = name_len + 1;
 	struct hdr *row;
 
 	/* Ours, so its shape is known: no search for a known name's end, one blank behind it. */
-	must(raw.len <= UINT32_MAX && name_len + 4 <= raw.len && raw.p[name_len] == ':' &&
-	    raw.p[raw.len - 2] == '\r' && raw.p[raw.len - 1] == '\n');
-	value = slice_of(raw.p + name_len + 1, raw.len - name_len - 3);
-	if (value.p[0] == ' ')
-		value = slice_skip(value, 1);
-	row = headers_push(h, slice_of(raw.p, name_len), value, (uint8_t)id);
+	must(raw.len <= UINT32_MAX && name_len <= UINT16_MAX && name_len + 4 <= raw.len &&
+	    raw.p[name_len] == ':' && raw.p[raw.len - 2] == '\r' && raw.p[raw.len - 1] == '\n');
+	row = add_row(h, (uint8_t)id);
 	if (row == NULL)
 		return (false);
-	row->flags |= HDR_RAW;
+	at += raw.p[at] == ' ' ? 1 : 0;
+	row->name = raw.p;
+	row->name_len = (uint16_t)name_len;
+	row->value = raw.p + at;
+	row->value_len = (uint32_t)(raw.len - 2 - at);
+	row->id = (uint8_t)id;
+	row->flags = HDR_RAW | hdr_info[id].row_flags;
 	row->raw_len = (uint32_t)raw.len;
 	return (true);
 }
 
 /* All live rows from this one on; the pointer stays good, nothing is added. */
-static unsigned
-remove_from(struct headers *h, struct hdr *row)
+unsigned
+headers_remove_from_(struct headers *h, struct hdr *row)
 {
 	unsigned n = 0;
 
@@ -237,13 +238,7 @@ remove_from(struct headers *h, struct hdr *row)
 unsigned
 headers_remove(struct headers *h, struct slice name)
 {
-	return (remove_from(h, headers_find(h, name)));
-}
-
-unsigned
-headers_remove_id(struct headers *h, enum hdr_id id)
-{
-	return (remove_from(h, headers_get(h, id)));
+	return (headers_remove_from_(h, headers_find(h, name)));
 }
 
 /* One option of Connection. */

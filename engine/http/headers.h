@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/base/check.h"
 #include "engine/base/slice.h"
 #include "engine/http/hdr_id.h"
 
@@ -68,10 +69,24 @@ void		 headers_init(struct headers *, struct arena *);
 /* A row at the end, as the parser makes them. The bytes are not copied. NULL when full. */
 struct hdr	*headers_push(struct headers *, struct slice name, struct slice value, uint8_t id);
 
+struct hdr	*headers_first_(const struct headers *, enum hdr_id, unsigned without_flags);
+
 /* The first live row of a known id, or NULL. One load when there is none. */
-struct hdr	*headers_get(const struct headers *, enum hdr_id);
+static inline struct hdr *
+headers_get(const struct headers *h, enum hdr_id id)
+{
+	must(id != HDR_OTHER && id < HDR__MAX);
+	return (h->first[id] == 0 ? NULL : headers_first_(h, id, HDR_GONE | HDR_HOP));
+}
+
 /* The same, hop-by-hop rows included (codecs; a log that wants Content-Length as received). */
-struct hdr	*headers_get_hop(const struct headers *, enum hdr_id);
+static inline struct hdr *
+headers_get_hop(const struct headers *h, enum hdr_id id)
+{
+	must(id != HDR_OTHER && id < HDR__MAX);
+	return (h->first[id] == 0 ? NULL : headers_first_(h, id, HDR_GONE));
+}
+
 /* The next live row with the same id (or same name, for HDR_OTHER) after this one, or NULL. */
 struct hdr	*headers_next(const struct headers *, const struct hdr *);
 /* The first live row of that name, case-insensitive; well-known names take the id path. */
@@ -88,7 +103,16 @@ bool		 headers_add(struct headers *, struct slice name, struct slice value);
 /* `raw` is "Name: value\r\n", already formatted, with one blank or none; static or arena. */
 bool		 headers_add_raw(struct headers *, enum hdr_id, struct slice raw);
 unsigned	 headers_remove(struct headers *, struct slice name);
-unsigned	 headers_remove_id(struct headers *, enum hdr_id);
+unsigned	 headers_remove_from_(struct headers *, struct hdr *first);
+
+static inline unsigned
+headers_remove_id(struct headers *h, enum hdr_id id)
+{
+	struct hdr *first = headers_get(h, id);
+
+	return (first == NULL ? 0 : headers_remove_from_(h, first));
+}
+
 /* Removes this row alone. Pointers to rows stay good. */
 void		 headers_drop(struct headers *, struct hdr *);
 
