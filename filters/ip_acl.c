@@ -8,7 +8,7 @@
 
 /*
  * Who may ask, by address. What `deny` holds is refused, whatever `allow` says; with an `allow`
- * list everybody else is refused too, also those who come by a Unix socket and have no address.
+ * list everybody else is refused too.
  * The order within the lists means nothing. The address is the client's: the peer's, or the one
  * that a trusted proxy named.
  */

@@ -16,7 +16,6 @@
 #include "engine/worker/worker.h"
 
 enum {
-	CALL_TRIES = 3,			/* servers, when connecting fails */
 	CALL_FIRST_BYTES = 1024		/* of a body whose length is not said */
 };
 
@@ -303,7 +302,7 @@ on_fail(void *arg, const struct up_fault *f)
 	bool again = false;
 
 	hc->up = NULL;
-	if (f->connect && f->server != NULL && pick->n_tried + 1 < CALL_TRIES &&
+	if (f->connect && f->server != NULL && pick->n_tried + 1 < UP_CONNECT_TRIES &&
 	    pick->n_tried + 1u < f->n_servers) {
 		pick->tried[pick->n_tried++] = up_server_hold(f->server);
 		again = true;

@@ -76,7 +76,7 @@ after(uint64_t from_ms, uint64_t ms)
 	return (ms == 0 ? UINT64_MAX : from_ms + ms);
 }
 
-/* 0: there is no least rate. */
+/* 0: there is no least rate. Never so short that the time between two packets would count. */
 static uint64_t
 rate_window(const struct down_conn *dc)
 {

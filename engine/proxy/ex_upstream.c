@@ -10,12 +10,6 @@
 
 /* Steps that talk to the upstream, and the events that come back from it. */
 
-enum {
-	/* Servers that a request is taken to in all, each after the connect to the one before
-	   failed. */
-	EX_CONNECT_TRIES = 3
-};
-
 static const struct up_events up_events;
 
 static struct exchange *
@@ -232,7 +226,7 @@ try_again(struct exchange *ex, const struct up_fault *f)
 	struct pipe *body = chain_pipe(&ex->chain, CHAIN_REQ, &ex->req_body);
 
 	if (f->connect)
-		return (ex->n_tried + 1u < EX_CONNECT_TRIES && ex->n_tried + 1u < f->n_servers &&
+		return (ex->n_tried + 1u < UP_CONNECT_TRIES && ex->n_tried + 1u < f->n_servers &&
 		    remember_tried(ex, f->server));
 	if (!f->replay || ex->replayed)
 		return (false);

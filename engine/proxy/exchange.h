@@ -80,7 +80,7 @@ struct exchange {
 	struct upstream		*upstream;
 	struct up_stream	*up;
 	const struct server	*server;	/* held; of the last try, for the log */
-	const struct server	*tried[4];	/* held */
+	const struct server	*tried[UP_TRIED_MAX];	/* held */
 	struct page		*req_page, *resp_page;	/* where the slices lie */
 	struct deferred		 wake;
 	struct timer		 timer;

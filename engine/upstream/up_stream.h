@@ -23,12 +23,19 @@ struct up_stream;
 struct upstream;
 struct worker;
 
+enum {
+	/* Servers that a request is taken to in all, each after the connect to the one before
+	   failed: enough to get round a bad one, and a dead upstream is found out soon. */
+	UP_CONNECT_TRIES = 3,
+	UP_TRIED_MAX = 4	/* servers that a request can remember to avoid */
+};
+
 /* What balancing may look at, and what an earlier try forbids. */
 struct pick {
 	const struct msg_req	*req;		/* for hash by header, cookie, path */
 	const struct addr	*client;	/* for hash by client address */
 	/* servers that failed this request (held): avoided while others are left */
-	const struct server	*tried[4];
+	const struct server	*tried[UP_TRIED_MAX];
 	uint8_t			 n_tried;
 	bool			 fresh;		/* no reused connection: this is a replay */
 };
