@@ -87,20 +87,24 @@ tell(struct list *told, bool ok)
 	}
 }
 
+/* Of no call site, so that nothing is suppressed: each reload's asker is told how it ended. */
 static void
 log_end(struct app *app, bool ok)
 {
 	struct build *b = &app->reload.build;
 
 	if (b->no_memory)
-		log_error("out of memory: the configuration stays as it was");
+		log_write(NULL, LOG_LEVEL_ERROR,
+		    "out of memory: the configuration stays as it was");
 	else if (b->diag != NULL)
 		log_mistakes(b->diag);
 	if (ok) {
 		warn_of_workers(app, b);
-		log_info("configuration %llu is in force", (unsigned long long)app->generation);
+		log_write(NULL, LOG_LEVEL_INFO, "configuration %llu is in force",
+		    (unsigned long long)app->generation);
 	} else {
-		log_error("reload failed: configuration %llu stays in force",
+		log_write(NULL, LOG_LEVEL_ERROR,
+		    "reload failed: configuration %llu stays in force",
 		    (unsigned long long)app->generation);
 	}
 }

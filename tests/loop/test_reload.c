@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "engine/base/log.h"
 #include "engine/mem/alloc.h"
 #include "tests/loop/lib.h"
 
@@ -30,6 +35,32 @@ assert_served_by(struct sim_conn *c, const char *addr, struct sim_conn *s)
 	forget(c);
 	assert_ended(200, REASON_NONE);
 	assert_string_equal(gw_last()->server, addr);
+}
+
+/* ---- what is told of it ---- */
+
+/* Lines of the log are limited by call site; how a reload ended is told each time all the same. */
+static void
+test_each_end_is_told(void **state)
+{
+	enum { RELOADS = 3 * LOG_SITE_PER_SECOND, LOG_BYTES = 64 * 1024 };
+	char *text = xcalloc(1, LOG_BYTES);
+	int fd = memfd_create("log", MFD_CLOEXEC);
+	unsigned told = 0;
+
+	(void)state;
+	assert_true(fd >= 0);
+	OK(gw_start(CONF));
+	log_set_fd(fd);
+	for (unsigned i = 0; i < RELOADS; i++)
+		OK(gw_reload(CONF));
+	log_set_fd(STDERR_FILENO);
+	assert_true(pread(fd, text, LOG_BYTES - 1, 0) > 0);
+	for (const char *p = text; (p = strstr(p, "is in force")) != NULL; p++)
+		told++;
+	assert_int_equal(told, RELOADS);
+	(void)close(fd);
+	xfree(text);
 }
 
 /* ---- names that are new ---- */
@@ -484,6 +515,7 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		TEST(test_each_end_is_told),
 		TEST(test_waits_for_a_new_name),
 		TEST(test_waits_no_longer_than_it_may),
 		TEST(test_refused_names_are_not_waited_for),
