@@ -116,7 +116,7 @@ test_headers_of_pipelined(void **state)
 		forget(c);
 		sim_advance(5 * S);
 		if (more)	/* which does not gain it time */
-			sim_send(c, slice_of(GET + 10, 1));
+			sim_send(c, slice_of(&GET[10], 1));
 		pass_limit(c, 5 * S);
 		assert_refused(c, 408, REASON_CLIENT_TIMEOUT);
 		assert_int_equal(gw_last()->duration_ms, 10 * S);
@@ -171,7 +171,7 @@ test_drain_in_head_of_pipelined(void **state)
 	gw_drain();
 	sim_run_until_idle();
 	OK(sim_expect_open(c));
-	sim_send(c, slice_of(GET + 10, sizeof GET - 11));
+	sim_send(c, slice_of(&GET[10], sizeof GET - 11));
 	sim_run_until_idle();
 	assert_has(s, "GET /a");
 	sim_send(s, SL(ANSWER));
