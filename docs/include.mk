@@ -8,6 +8,6 @@ dist_weirpages_DATA = \
 	docs/configuration.md \
 	docs/logs.md \
 	docs/metrics.md \
-	docs/operating.md \
+	docs/operations.md \
 	docs/reasons.md \
 	docs/reference.md
