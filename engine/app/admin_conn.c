@@ -24,7 +24,7 @@ enum {
 	LINGER_MS = 2000
 };
 
-static void on_reloaded(struct reload_wait *, bool ok);
+static void on_reloaded(struct reload_wait *, const struct reload_end *);
 static const struct conn_events conn_events;
 static const struct codec_events codec_events;
 
@@ -298,12 +298,12 @@ on_message_end(struct codec_stream *s)
 }
 
 static void
-on_reloaded(struct reload_wait *wait, bool ok)
+on_reloaded(struct reload_wait *wait, const struct reload_end *end)
 {
 	struct admin_conn *ac = container_of(wait, struct admin_conn, wait);
 
 	CHECK_OBJ(ac, ADMIN_CONN_MAGIC);
-	answer(ac, admin_say_reloaded(ac->admin, ok, &ac->reply));
+	answer(ac, admin_say_reloaded(ac->admin, end, &ac->reply));
 }
 
 static void

@@ -3,6 +3,9 @@
 #define WEIR_APP_ADMIN_IMPL_H
 
 /* Private to admin*.c. */
+#include <jansson.h>
+#include <stdio.h>
+
 #include "engine/app/admin.h"
 #include "engine/app/reload.h"
 #include "engine/base/addr.h"
@@ -89,6 +92,17 @@ struct admin_conn {
 	struct h1		 h1;
 };
 
+/* What a page is made of. */
+struct admin_page {
+	struct admin		*admin;
+	const struct msg_req	*req;
+	struct reload_wait	*wait;
+	struct admin_status	 status;
+};
+
+/* False: no memory. */
+typedef bool admin_page_fn(struct admin_page *, struct admin_reply *);
+
 /* admin_conn.c: listener_accept_fn; arg is the door. */
 void	admin_conn_accept(void *door, int fd, const struct addr *peer);
 /* Closes and frees; nothing of it may be on the stack. */
@@ -99,8 +113,15 @@ void	admin_conn_free(struct admin_conn *);
 bool	admin_answer(struct admin *, bool may_write, const struct msg_req *,
 	    struct reload_wait *wait, struct admin_reply *);
 /* The reload that was asked for is over. */
-bool	admin_say_reloaded(struct admin *, bool ok, struct admin_reply *);
+bool	admin_say_reloaded(struct admin *, const struct reload_end *, struct admin_reply *);
+
+/* admin_say.c. False: no memory. */
+bool	admin_say(struct admin_reply *, unsigned status, struct slice text);
+/* Takes over the object; NULL, as jansson has it, is no memory. */
+bool	admin_say_json(struct admin_reply *, unsigned status, json_t *);
 /* A problem of the request itself. */
 bool	admin_problem(struct admin_reply *, unsigned status, struct slice what);
+/* Appends to the body; fclose() ends it, and fails where memory did. NULL: no memory. */
+FILE	*admin_stream(struct admin_reply *);
 
 #endif

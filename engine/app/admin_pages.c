@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +12,7 @@
 #include "engine/base/check.h"
 #include "engine/base/log.h"
 #include "engine/base/text.h"
+#include "engine/config/diag.h"
 #include "engine/http/field.h"
 #include "engine/http/uri.h"
 #include "engine/proxy/gate.h"
@@ -17,66 +20,23 @@
 #include "engine/upstream/upstream_conf.h"
 #include "engine/worker/worker.h"
 
-struct page_ctx {
-	struct admin		*admin;
-	const struct msg_req	*req;
-	struct reload_wait	*wait;
-	struct admin_status	 status;
-};
-
-/* False: no memory. */
-typedef bool page_fn(struct page_ctx *, struct admin_reply *);
-
-static bool
-say(struct admin_reply *r, unsigned status, struct slice text)
-{
-	r->status = status;
-	prom_put(&r->body, text);
-	prom_put(&r->body, SLICE("\n"));
-	return (!r->body.failed);
-}
-
-/* Takes over the object; NULL, as jansson has it, is no memory. */
-static bool
-say_json(struct admin_reply *r, unsigned status, json_t *o)
-{
-	char *text = o == NULL ? NULL : json_dumps(o, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-	json_free_t give_back;
-
-	json_decref(o);
-	if (text == NULL)
-		return (false);
-	r->type = SLICE("application/json");
-	(void)say(r, status, slice_str(text));
-	json_get_alloc_funcs(NULL, &give_back);
-	give_back(text);
-	return (!r->body.failed);
-}
-
-bool
-admin_problem(struct admin_reply *r, unsigned status, struct slice what)
-{
-	return (say_json(r, status, json_pack("{s:i, s:s%}", "status", (int)status, "error",
-	    what.p, what.len)));
-}
-
 /* ---- GET ---- */
 
 static bool
-healthz(struct page_ctx *c, struct admin_reply *r)
+healthz(struct admin_page *c, struct admin_reply *r)
 {
 	(void)c;
-	return (say(r, 200, SLICE("ok")));
+	return (admin_say(r, 200, SLICE("ok")));
 }
 
 static bool
-readyz(struct page_ctx *c, struct admin_reply *r)
+readyz(struct admin_page *c, struct admin_reply *r)
 {
 	if (c->status.draining)
-		return (say(r, 503, SLICE("draining")));
+		return (admin_say(r, 503, SLICE("draining")));
 	if (c->status.current == NULL)
-		return (say(r, 503, SLICE("starting")));
-	return (say(r, 200, SLICE("ready")));
+		return (admin_say(r, 503, SLICE("starting")));
+	return (admin_say(r, 200, SLICE("ready")));
 }
 
 /* The weight of the best media type of these in Accept, in thousandths; 0: not wanted. */
@@ -124,7 +84,7 @@ format_for(const struct msg_req *req)
 }
 
 static bool
-metrics(struct page_ctx *c, struct admin_reply *r)
+metrics(struct admin_page *c, struct admin_reply *r)
 {
 	enum prom_format format = format_for(c->req);
 
@@ -192,7 +152,7 @@ upstreams_of(const struct gate *gate, struct stats *stats)
 }
 
 static bool
-status(struct page_ctx *c, struct admin_reply *r)
+status(struct admin_page *c, struct admin_reply *r)
 {
 	const struct snapshot *snap = c->status.current;
 	const struct gate *gate = snap == NULL ? NULL : snap->root;
@@ -210,25 +170,47 @@ status(struct page_ctx *c, struct admin_reply *r)
 		(void)json_object_set_new(o, "listeners", listeners_of(gate, c->admin->stats));
 		(void)json_object_set_new(o, "upstreams", upstreams_of(gate, c->admin->stats));
 	}
-	return (say_json(r, 200, o));
+	return (admin_say_json(r, 200, o));
 }
 
 /* ---- POST ---- */
 
+/* Beside what `check --json` says of the files stands what became of them. */
+static bool
+say_end(struct admin_reply *r, const struct reload_end *end, uint64_t generation)
+{
+	FILE *out = admin_stream(r);
+
+	if (out == NULL)
+		return (false);
+	fprintf(out, "{\n  \"ok\": %s,\n  \"generation\": %" PRIu64, end->ok ? "true" : "false",
+	    generation);
+	if (end->no_memory)
+		fputs(",\n  \"error\": \"out of memory\"", out);
+	if (end->diag != NULL) {
+		fprintf(out, ",\n  \"errors\": %zu,\n  \"warnings\": %zu,\n  \"diagnostics\": ",
+		    diag_errors(end->diag), diag_warnings(end->diag));
+		diag_print_json(end->diag, out);
+	}
+	fputs("}\n", out);
+	r->status = end->ok ? 200 : end->no_memory ? 503 : 422;
+	r->type = SLICE("application/json");
+	return (fclose(out) == 0 && !r->body.failed);
+}
+
 bool
-admin_say_reloaded(struct admin *a, bool ok, struct admin_reply *r)
+admin_say_reloaded(struct admin *a, const struct reload_end *end, struct admin_reply *r)
 {
 	struct admin_status now;
 
 	a->hooks.status(a->hooks.arg, &now);
 	if (now.draining)
 		return (admin_problem(r, 409, SLICE("the process is draining")));
-	return (say_json(r, ok ? 200 : 422, json_pack("{s:b, s:I}", "ok", ok, "generation",
-	    (json_int_t)(now.current == NULL ? 0 : now.current->generation))));
+	return (say_end(r, end, now.current == NULL ? 0 : now.current->generation));
 }
 
 static bool
-reload(struct page_ctx *c, struct admin_reply *r)
+reload(struct admin_page *c, struct admin_reply *r)
 {
 	r->is_later = true;
 	c->admin->hooks.reload(c->admin->hooks.arg, c->wait);
@@ -236,14 +218,22 @@ reload(struct page_ctx *c, struct admin_reply *r)
 }
 
 static bool
-drain(struct page_ctx *c, struct admin_reply *r)
+drain(struct admin_page *c, struct admin_reply *r)
 {
 	c->admin->hooks.drain(c->admin->hooks.arg);
-	return (say_json(r, 202, json_pack("{s:b}", "ok", 1)));
+	return (admin_say_json(r, 202, json_pack("{s:b}", "ok", 1)));
 }
 
 static bool
-log_level(struct page_ctx *c, struct admin_reply *r)
+say_level(struct admin_page *c, struct admin_reply *r)
+{
+	(void)c;
+	return (admin_say_json(r, 200, json_pack("{s:s}", "level", log_level_name(log_level()))));
+}
+
+/* Until the next reload, which sets what the file says. */
+static bool
+set_level(struct admin_page *c, struct admin_reply *r)
 {
 	struct slice rest = c->req->query, name, value;
 	enum log_level level;
@@ -254,7 +244,8 @@ log_level(struct page_ctx *c, struct admin_reply *r)
 		if (!log_level_parse(value, &level))
 			break;
 		log_set_level(level);
-		return (say_json(r, 200, json_pack("{s:b}", "ok", 1)));
+		return (admin_say_json(r, 200, json_pack("{s:b, s:s}", "ok", 1, "level",
+		    log_level_name(level))));
 	}
 	return (admin_problem(r, 400, SLICE("?level= is debug, info, warn, error or off")));
 }
@@ -263,22 +254,22 @@ log_level(struct page_ctx *c, struct admin_reply *r)
 
 static const struct {
 	struct slice	 path;
-	bool		 changes;	/* POST; else GET and HEAD */
-	page_fn		*fn;
+	admin_page_fn	*get;		/* and HEAD; NULL: neither */
+	admin_page_fn	*post;		/* changes something; NULL: it has none */
 } pages[] = {
-	{ SLICE_INIT("/metrics"), false, metrics },
-	{ SLICE_INIT("/healthz"), false, healthz },
-	{ SLICE_INIT("/readyz"), false, readyz },
-	{ SLICE_INIT("/status"), false, status },
-	{ SLICE_INIT("/reload"), true, reload },
-	{ SLICE_INIT("/drain"), true, drain },
-	{ SLICE_INIT("/log-level"), true, log_level },
+	{ SLICE_INIT("/metrics"), metrics, NULL },
+	{ SLICE_INIT("/healthz"), healthz, NULL },
+	{ SLICE_INIT("/readyz"), readyz, NULL },
+	{ SLICE_INIT("/status"), status, NULL },
+	{ SLICE_INIT("/reload"), NULL, reload },
+	{ SLICE_INIT("/drain"), NULL, drain },
+	{ SLICE_INIT("/log-level"), say_level, set_level },
 };
 
 static bool
-refuse_method(struct admin_reply *r, bool changes)
+refuse_method(struct admin_reply *r, bool reads, bool changes)
 {
-	r->allow = changes ? SLICE("POST") : SLICE("GET, HEAD");
+	r->allow = !changes ? SLICE("GET, HEAD") : reads ? SLICE("GET, HEAD, POST") : SLICE("POST");
 	return (admin_problem(r, 405, SLICE("not with this method")));
 }
 
@@ -286,22 +277,29 @@ bool
 admin_answer(struct admin *a, bool may_write, const struct msg_req *req, struct reload_wait *wait,
     struct admin_reply *r)
 {
-	struct page_ctx c = { .admin = a, .req = req, .wait = wait };
-	bool reads = req->method == METHOD_GET || req->method == METHOD_HEAD;
+	struct admin_page c = { .admin = a, .req = req, .wait = wait };
+	bool is_read = req->method == METHOD_GET || req->method == METHOD_HEAD;
+	admin_page_fn *fn = NULL;
+	size_t i = 0;
 
 	a->hooks.status(a->hooks.arg, &c.status);
-	for (size_t i = 0; i < array_len(pages); i++) {
-		if (!slice_eq(req->path, pages[i].path))
-			continue;
-		if (pages[i].changes ? req->method != METHOD_POST : !reads)
-			return (refuse_method(r, pages[i].changes));
-		if (pages[i].changes && !may_write)
-			return (admin_problem(r, 403, SLICE("changes are made over the Unix "
-			    "socket, or with admin: { write: true }")));
-		/* A web page in a browser beside us may send POST anywhere; browsers say so. */
-		if (pages[i].changes && headers_get(&req->m.headers, HDR_ORIGIN) != NULL)
-			return (admin_problem(r, 403, SLICE("not from a web page")));
-		return (pages[i].fn(&c, r));
-	}
-	return (admin_problem(r, 404, SLICE("there is no such page")));
+	while (i < array_len(pages) && !slice_eq(req->path, pages[i].path))
+		i++;
+	if (i == array_len(pages))
+		return (admin_problem(r, 404, SLICE("there is no such page")));
+	if (is_read)
+		fn = pages[i].get;
+	else if (req->method == METHOD_POST)
+		fn = pages[i].post;
+	if (fn == NULL)
+		return (refuse_method(r, pages[i].get != NULL, pages[i].post != NULL));
+	if (is_read)
+		return (fn(&c, r));
+	if (!may_write)
+		return (admin_problem(r, 403, SLICE("changes are made over the Unix socket, or "
+		    "with admin: { write: true }")));
+	/* A web page in a browser beside us may send POST anywhere; browsers say so. */
+	if (headers_get(&req->m.headers, HDR_ORIGIN) != NULL)
+		return (admin_problem(r, 403, SLICE("not from a web page")));
+	return (fn(&c, r));
 }

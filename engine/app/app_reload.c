@@ -77,14 +77,21 @@ app_tell_config(struct app *app, bool ok)
 static void begin(struct app *);
 
 static void
-tell(struct list *told, bool ok)
+tell(struct list *told, const struct reload_end *end)
 {
 	while (!list_is_empty(told)) {
 		struct reload_wait *w = list_first_entry(told, struct reload_wait, link);
 
 		list_del(&w->link);
-		w->done(w, ok);
+		w->done(w, end);
 	}
+}
+
+/* Those who wait for a reload that is not made. */
+static void
+tell_none(struct list *told)
+{
+	tell(told, &(const struct reload_end){ .ok = false });
 }
 
 /* Of no call site, so that nothing is suppressed: each reload's asker is told how it ended. */
@@ -119,7 +126,8 @@ finish(struct app *app, bool ok)
 		upstream_names_abort(app->names);
 	log_end(app, ok);
 	app_tell_config(app, ok);
-	tell(&r->told, ok);
+	tell(&r->told, &(const struct reload_end){ .ok = ok, .no_memory = r->build.no_memory,
+	    .diag = r->build.diag });
 	build_fini(&r->build);
 	r->is_running = false;
 	if (!r->is_due)
@@ -172,7 +180,7 @@ app_reload(struct app *app, struct reload_wait *wait)
 	CHECK_OBJ(app, APP_MAGIC);
 	if (app->draining) {
 		if (wait != NULL)
-			wait->done(wait, false);
+			wait->done(wait, &(const struct reload_end){ .ok = false });
 		return;
 	}
 	if (wait != NULL)
@@ -194,8 +202,8 @@ app_reload_cancel(struct app *app)
 		r->waits_for_names = r->is_running = false;
 		log_warn("the reload that waits for names is given up: configuration %llu stays "
 		    "in force", (unsigned long long)app->generation);
-		tell(&r->told, false);
+		tell_none(&r->told);
 	}
 	r->is_due = false;
-	tell(&r->told_next, false);
+	tell_none(&r->told_next);
 }

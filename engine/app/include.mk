@@ -5,6 +5,7 @@ libengine_app_a_SOURCES = \
 	engine/app/admin_conn.c \
 	engine/app/admin_impl.h \
 	engine/app/admin_pages.c \
+	engine/app/admin_say.c \
 	engine/app/app.c engine/app/app.h \
 	engine/app/app_commands.c \
 	engine/app/app_drain.c \

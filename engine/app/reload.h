@@ -21,10 +21,18 @@
 
 struct app;
 
+/* How a reload ended; on the stack of whoever tells. */
+struct reload_end {
+	bool		 ok;
+	bool		 no_memory;
+	/* what the files brought up, also where it went well; NULL: they were not read */
+	struct diag	*diag;
+};
+
 /* Someone who wants to know how it ended. Before that, list_del(&link) and it is told nothing. */
 struct reload_wait {
 	struct list	 link;
-	void		(*done)(struct reload_wait *, bool ok);
+	void		(*done)(struct reload_wait *, const struct reload_end *);
 };
 
 struct reload {

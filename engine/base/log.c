@@ -30,6 +30,18 @@ log_set_level(enum log_level level)
 	__atomic_store_n(&log_limit_, level, __ATOMIC_RELAXED);
 }
 
+enum log_level
+log_level(void)
+{
+	return (__atomic_load_n(&log_limit_, __ATOMIC_RELAXED));
+}
+
+const char *
+log_level_name(enum log_level level)
+{
+	return (log_names[level]);
+}
+
 bool
 log_level_parse(struct slice name, enum log_level *level_r)
 {

@@ -43,7 +43,10 @@ log_enabled(enum log_level level)
 /* The lowest level that is written; starts as LOG_LEVEL_INFO. */
 void log_set_level(enum log_level level);
 
+enum log_level log_level(void);
+
 /* "debug", "info", "warn", "error", "off". */
+const char *log_level_name(enum log_level level);
 bool log_level_parse(struct slice name, enum log_level *level_r) CC_MUST_USE;
 
 /* fd stays the caller's; starts as 2. */

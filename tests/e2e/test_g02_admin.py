@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import stat
+import subprocess
 
 import pytest
 
@@ -83,17 +84,37 @@ def test_status(gw):
 
 def test_reload_over_the_socket(gw):
     status, _, body = ask(unix(gw), request("POST", "/reload"))
-    assert status == 200 and json.loads(body) == {"ok": True, "generation": 2}
+    assert status == 200 and json.loads(body) == {
+        "ok": True, "generation": 2, "errors": 0, "warnings": 0, "diagnostics": []}
     gw.write("nonsense: [")
     status, _, body = ask(unix(gw), request("POST", "/reload"))
-    assert status == 422 and json.loads(body) == {"ok": False, "generation": 2}
+    got = json.loads(body)
+    assert status == 422 and not got["ok"] and got["generation"] == 2 and got["errors"] == 1
     assert gw.metric("weir_config_last_reload_successful") == 0
     assert gw.get().status == 200
 
 
+def test_a_reload_that_fails_says_what_check_says(gw, gateway_path):
+    """All mistakes with their places, and letters that a message cuts in two."""
+    gw.write(TEXT.format(more=", wriite: true").replace("prefix: /,", "prefix: /, upsteam: x,")
+             .replace("workers: 1", "workers: many\n'%s': 1" % ("a" * 63 + "\u00e9")))
+    status, fields, body = ask(unix(gw), request("POST", "/reload"))
+    got = json.loads(body)
+    said = subprocess.run([gateway_path, "check", "--json", "-c", gw.file], timeout=30,
+                          stdout=subprocess.PIPE, check=False)
+    assert status == 422 and fields[b"content-type"] == b"application/json"
+    assert said.returncode == 1 and got["diagnostics"] == json.loads(said.stdout)
+    assert got["errors"] == len(got["diagnostics"]) == 4 and got["generation"] == 1
+    assert {"line", "column", "message", "hint", "file"} <= set(got["diagnostics"][0])
+
+
 def test_log_level(gw):
-    for level, want in (("warn", 200), ("nonsense", 400), ("info", 200)):
-        assert ask(unix(gw), request("POST", "/log-level?level=" + level))[0] == want
+    def level():
+        return json.loads(ask(unix(gw), request("GET", "/log-level"))[2])
+    assert level() == {"level": "info"}
+    for name, want in (("warn", 200), ("nonsense", 400), ("info", 200)):
+        assert ask(unix(gw), request("POST", "/log-level?level=" + name))[0] == want
+        assert level() == {"level": name if want == 200 else "warn"}
     assert ask(unix(gw), request("POST", "/log-level"))[0] == 400
 
 
@@ -123,6 +144,8 @@ def test_methods(gw):
     assert status == 405 and fields[b"allow"] == b"get, head"
     status, fields, _ = ask(unix(gw), request("GET", "/drain"))
     assert status == 405 and fields[b"allow"] == b"post"
+    status, fields, _ = ask(unix(gw), request("PUT", "/log-level"))
+    assert status == 405 and fields[b"allow"] == b"get, head, post"
     status, fields, body = ask(tcp(gw), request("HEAD", "/healthz"))
     assert status == 200 and fields[b"content-length"] == b"3" and body == b""
 

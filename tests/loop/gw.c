@@ -216,14 +216,14 @@ app_commit(struct app *app, const struct gate *gate)
 }
 
 static void
-on_reloaded(struct reload_wait *wait, bool ok)
+on_reloaded(struct reload_wait *wait, const struct reload_end *end)
 {
 	(void)wait;
-	gw.failed = !ok;
+	gw.failed = !end->ok;
 	gw.why[0] = '\0';
-	if (!ok && gw.app.reload.build.magic == BUILD_MAGIC)
+	if (!end->ok && gw.app.reload.build.magic == BUILD_MAGIC)
 		say_mistakes(&gw.app.reload.build);
-	else if (!ok)
+	else if (!end->ok)
 		(void)snprintf(gw.why, sizeof gw.why, "given up");
 }
 
