@@ -274,21 +274,24 @@ put_key(char *p, const struct key *key)
 	return (p + key->len);
 }
 
+static const struct key phases[FACTS_PHASE__MAX] = {
+	[FACTS_HEADERS] = KEY("headers"),
+	[FACTS_AUTH] = KEY("auth"),
+	[FACTS_QUEUE] = KEY("queue"),
+	[FACTS_CONNECT] = KEY("connect"),
+	[FACTS_FIRST_BYTE] = KEY("first_byte"),
+	[FACTS_BODY] = KEY("body"),
+};
+
 static char *
 put_phases(char *p, const struct facts *f)
 {
 	char *begin = p;
 
-#define PHASE(member)                                                                              \
-	p = put_key(p, &(const struct key)KEY(#member));                                           \
-	p = put_ms(p, f->phases.member##_us);
-	PHASE(headers)
-	PHASE(auth)
-	PHASE(queue)
-	PHASE(connect)
-	PHASE(first_byte)
-	PHASE(body)
-#undef PHASE
+	for (unsigned i = 0; i < FACTS_PHASE__MAX; i++) {
+		p = put_key(p, &phases[i]);
+		p = put_ms(p, f->phase_us[i]);
+	}
 	*begin = '{';
 	*p = '}';
 	return (p + 1);

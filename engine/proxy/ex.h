@@ -8,10 +8,22 @@
 #include "engine/proxy/exchange.h"
 #include "engine/proxy/facts.h"
 #include "engine/proxy/route.h"
+#include "engine/worker/worker.h"
 
 #define STEP(NAME, fn) enum step_rc fn(struct exchange *);
 #include "engine/proxy/steps.def"
 #undef STEP
+
+/* What happens from now on is part of this phase. */
+static inline void
+ex_phase(struct exchange *ex, enum facts_phase next)
+{
+	uint64_t now = loop_now_us(ex->worker->loop);
+
+	ex->t.us[ex->t.phase] += now - ex->t.since;
+	ex->t.since = now;
+	ex->t.phase = (uint8_t)next;
+}
 
 /* From a step: the exchange ends with this reason; returns what the step returns. */
 enum step_rc	ex_fault(struct exchange *, enum reason);

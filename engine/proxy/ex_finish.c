@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <string.h>
+
 #include "engine/base/check.h"
 #include "engine/base/panic.h"
 #include "engine/mem/page.h"
@@ -12,30 +14,6 @@
 
 /* The last step: tell what happened, let everything go. */
 
-/* Cuts the duration at the moments that came about; each phase is what lies between two of them, so
-   that they add up whatever was skipped. */
-static void
-fill_phases(struct facts *f, const struct ex_times *t, uint64_t end)
-{
-	uint64_t at = t->begin, next;
-
-#define PHASE(member, moment)                                                                      \
-	next = (moment) > at ? (moment) : at;                                                      \
-	f->phases.member = next - at;                                                              \
-	at = next;
-	PHASE(headers_us, t->head)
-	PHASE(auth_us, t->filtered)
-	PHASE(queue_us, t->opened)
-	PHASE(first_byte_us, t->first_byte)
-	PHASE(body_us, end)
-#undef PHASE
-	/* What of the wait for a connection was its making. */
-	f->phases.connect_us = t->connect_us < f->phases.queue_us ? t->connect_us :
-	    f->phases.queue_us;
-	f->phases.queue_us -= f->phases.connect_us;
-	f->duration_us = end - t->begin;
-}
-
 static void
 tell(struct exchange *ex)
 {
@@ -44,6 +22,7 @@ tell(struct exchange *ex)
 	uint64_t now = loop_now_us(ex->worker->loop);
 	struct facts f = {
 		.wall_us = loop_wall_us(ex->worker->loop) - (now - ex->t.begin),
+		.duration_us = now - ex->t.begin,
 		.req = &ex->req,
 		.client = ex_client(ex),
 		.listener = ex->down->local->listener,
@@ -60,7 +39,8 @@ tell(struct exchange *ex)
 
 	if (f.status == 0 && ex->reason == REASON_CLIENT_CLOSED)
 		f.status = reason_info(REASON_CLIENT_CLOSED)->status;
-	fill_phases(&f, &ex->t, now);
+	ex_phase(ex, FACTS_BODY);
+	memcpy(f.phase_us, ex->t.us, sizeof f.phase_us);
 	chain_log(&ex->chain, &f);
 	proxy_stats_request(ex->worker, &f);
 	if (pl->log != NULL)

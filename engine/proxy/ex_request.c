@@ -73,7 +73,7 @@ ex_step_req_filters(struct exchange *ex)
 {
 	switch (chain_req_headers(&ex->chain, &ex->req)) {
 	case FILTER_NEXT:
-		ex->t.filtered = loop_now_us(ex->worker->loop);
+		ex_phase(ex, FACTS_QUEUE);
 		/* Known before a byte of it was asked for. */
 		if (ex->req.m.content_length > 0 &&
 		    (uint64_t)ex->req.m.content_length > ex->body_limit)

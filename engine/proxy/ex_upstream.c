@@ -62,7 +62,6 @@ ex_step_open(struct exchange *ex)
 		pick.tried[i] = ex->tried[i];
 	ex->attempts++;
 	ex->up_sent = false;
-	ex->t.open = loop_now_us(ex->worker->loop);
 	ex->opened = false;
 	ex->step = EX_SEND;
 	ex->up = up_open(ex->worker, ex->upstream, &pick, connect_ms, &up_events, ex);
@@ -72,6 +71,8 @@ ex_step_open(struct exchange *ex)
 		ex->opened = true;
 		ex->reused = up_is_reused(ex->up);
 		note_server(ex, up_server(ex->up));
+	} else {
+		ex_phase(ex, FACTS_CONNECT);
 	}
 	return (STEP_MORE);
 }
@@ -110,16 +111,13 @@ ex_step_send(struct exchange *ex)
 {
 	struct pipe *body = ex->req.m.body == MSG_BODY_NONE && ex->req.upgrade.len == 0 ? NULL :
 	    chain_pipe(&ex->chain, CHAIN_REQ, &ex->req_body);
-	uint64_t now = loop_now_us(ex->worker->loop);
 
 	if (!ex->opened) {
 		/* The upstream's own connect limit runs; ours is the whole request's. */
 		ex_deadline(ex, 0, REASON_TOTAL_TIMEOUT);
 		return (STEP_WAIT);
 	}
-	ex->t.opened = ex->t.sent = now;
-	if (!ex->reused)
-		ex->t.connect_us += now - ex->t.open;
+	ex_phase(ex, FACTS_FIRST_BYTE);
 	if (body != NULL)
 		keep_body(ex, body);
 	if (unlikely(ex->route->host_upstream))
@@ -182,7 +180,7 @@ on_head(void *arg, struct msg_resp *resp, struct page *head, bool end)
 	ex->resp_page = page_ref(head);
 	ex->up_done = end;
 	ex->resp_ready = true;
-	ex->t.first_byte = loop_now_us(ex->worker->loop);
+	ex_phase(ex, FACTS_BODY);
 	ex_poke(ex);
 }
 
@@ -254,6 +252,7 @@ on_fail(void *arg, const struct up_fault *f)
 		return;
 	}
 	if (try_again(ex, f)) {
+		ex_phase(ex, FACTS_QUEUE);
 		ex->step = EX_OPEN;
 		ex_poke(ex);
 		return;

@@ -124,8 +124,8 @@ exchange_new(struct down_conn *dc, struct codec_stream *stream)
 	stream->owner = ex;
 	ex->snap = snapshot_take(w);
 	ex->body_limit = UINT64_MAX;
-	ex->t.head = loop_now_us(w->loop);
-	ex->t.begin = dc->begin_us != 0 ? dc->begin_us : ex->t.head;
+	ex->t.begin = ex->t.since = dc->begin_us != 0 ? dc->begin_us : loop_now_us(w->loop);
+	ex_phase(ex, FACTS_AUTH);
 	arena_init(&ex->arena, ex->arena_bytes, sizeof ex->arena_bytes, ARENA_TRY);
 	arena_set_blocks(&ex->arena, page_pool_blocks(&w->pages));
 	msg_req_init(&ex->req, &ex->arena);

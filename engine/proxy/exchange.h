@@ -16,6 +16,7 @@
 #include "engine/loop/timer.h"
 #include "engine/mem/arena.h"
 #include "engine/proxy/chain.h"
+#include "engine/proxy/facts.h"
 #include "engine/upstream/up_stream.h"
 
 struct down_conn;
@@ -35,16 +36,12 @@ enum step_rc {
 	STEP_DONE	/* the exchange is gone */
 };
 
-/* Loop times in microseconds of the moments that the log's phases are cut at; 0: did not happen. */
+/* One phase runs at any time, so what they took adds up to the whole. Loop times. */
 struct ex_times {
-	uint64_t	 begin;		/* first byte of the request */
-	uint64_t	 head;		/* its head was complete */
-	uint64_t	 filtered;	/* the request's policies were through */
-	uint64_t	 open;		/* a connection was asked for, the last time */
-	uint64_t	 opened;	/* a connection was there */
-	uint64_t	 sent;		/* the head was handed to the upstream */
-	uint64_t	 first_byte;	/* the response's head came */
-	uint64_t	 connect_us;	/* of opening, what was a new connection's */
+	uint64_t	 begin;			/* first byte of the request */
+	uint64_t	 since;			/* what is not yet in us[] */
+	uint64_t	 us[FACTS_PHASE__MAX];
+	uint8_t		 phase;			/* enum facts_phase: the one that runs */
 };
 
 enum {

@@ -19,13 +19,22 @@ struct route;
 struct server;
 struct upstream;
 
+/* Where a request's time went. What never came about took none. */
+enum facts_phase {
+	FACTS_HEADERS,		/* from its first byte until its head was whole */
+	FACTS_AUTH,		/* its policies, with what they waited for */
+	FACTS_QUEUE,		/* until a connection was free for it or could be made */
+	FACTS_CONNECT,		/* the making of connections, those that failed too */
+	FACTS_FIRST_BYTE,	/* with a server, until the head of an answer came */
+	FACTS_BODY,		/* the rest; of an answer of ours all of it */
+	FACTS_PHASE__MAX
+};
+
 struct facts {
 	uint64_t		 wall_us;	/* when it began */
 	/* first byte of the request to the last of the response */
 	uint64_t		 duration_us;
-	struct {				/* parts of duration_us; they add up to it */
-		uint64_t	 headers_us, auth_us, queue_us, connect_us, first_byte_us, body_us;
-	}			 phases;
+	uint64_t		 phase_us[FACTS_PHASE__MAX];	/* they add up to duration_us */
 	/* method and target may be empty if it was malformed */
 	const struct msg_req	*req;
 	const struct addr	*client;	/* as trusted proxies named it */

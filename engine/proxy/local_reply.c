@@ -20,6 +20,7 @@ enum {
 static void
 begin(struct exchange *ex, unsigned status)
 {
+	ex_phase(ex, FACTS_BODY);
 	/* What an upstream had begun to say is not said. */
 	exchange_reset_response(ex);
 	ex->resp.m.version = HTTP_1_1;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "engine/http/reason.h"
+#include "engine/proxy/facts.h"
 #include "tests/sim/sim.h"
 
 enum {
@@ -26,7 +27,8 @@ struct gw_line {
 	enum reason	 reason;
 	unsigned	 attempts;
 	uint64_t	 bytes_in, bytes_out;
-	uint64_t	 duration_ms;
+	uint64_t	 duration_ms, duration_us;
+	uint64_t	 phase_us[FACTS_PHASE__MAX];
 	char		 target[GW_TEXT];
 	char		 server[GW_TEXT];	/* empty: none was asked */
 };

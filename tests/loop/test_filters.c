@@ -15,6 +15,7 @@
 
 #include "engine/base/panic.h"
 #include "engine/http/headers.h"
+#include "engine/proxy/facts.h"
 #include "filters/filters.h"
 #include "tests/loop/rig.h"
 
@@ -34,6 +35,7 @@ static struct seen {
 	unsigned calls, wokens, cancels, gones, logs, behind;
 	uint64_t body_bytes;
 	unsigned body_calls, body_ends;
+	uint64_t phase_us[FACTS_PHASE__MAX];	/* as the log was told */
 } seen;
 
 static void
@@ -202,8 +204,8 @@ static void
 probe_log(struct filter_call *fc, const struct facts *f)
 {
 	(void)fc;
-	(void)f;
 	seen.logs++;
+	memcpy(seen.phase_us, f->phase_us, sizeof seen.phase_us);
 }
 
 static void
@@ -414,6 +416,17 @@ expect_end(struct sim_conn *c, const char *status, const char *what)
 	assert_int_equal(seen.logs, 1);
 }
 
+/* In ms; there was no other. */
+static void
+expect_phases(uint64_t auth, uint64_t first_byte, uint64_t body)
+{
+	assert_int_equal(seen.phase_us[FACTS_AUTH], auth * 1000);
+	assert_int_equal(seen.phase_us[FACTS_FIRST_BYTE], first_byte * 1000);
+	assert_int_equal(seen.phase_us[FACTS_BODY], body * 1000);
+	assert_int_equal(seen.phase_us[FACTS_HEADERS] + seen.phase_us[FACTS_QUEUE] +
+	    seen.phase_us[FACTS_CONNECT], 0);
+}
+
 /* ---- header phases ---- */
 
 static void
@@ -431,10 +444,12 @@ test_wait_and_go_on(void **state)
 	sim_advance(1);
 	assert_int_equal(seen.calls, 2);
 	assert_int_equal(seen.behind, 1);
+	sim_advance(7);
 	assert_true(has(answer(OK), "X-Probe: 1\r\n"));
 	assert_int_equal(seen.cancels, 0);
 	assert_int_equal(seen.gones, 0);
 	expect_end(c, "HTTP/1.1 200 OK\r\n", "X-Behind: 1\r\n");
+	expect_phases(50, 7, 0);
 }
 
 /* The filter, and the server it is for, are not in the next configuration: who waits has both. */
@@ -587,6 +602,7 @@ test_error(void **state)
 	sim_advance(20);
 	assert_int_equal(seen.behind, 0);
 	expect_end(c, "HTTP/1.1 403 ", "\r\n\r\nno");
+	expect_phases(20, 0, 0);
 }
 
 static void
@@ -612,6 +628,7 @@ test_time_out(void **state)
 		if (i == 2)
 			(void)answer(OK);
 		expect_end(c, cases[i].status, cases[i].what);
+		expect_phases(1000, 0, 0);
 	}
 }
 
@@ -646,6 +663,7 @@ test_total_timeout_while_waiting(void **state)
 	assert_int_equal(seen.cancels, 1);
 	assert_int_equal(seen.gones, 1);
 	expect_end(c, "HTTP/1.1 504 ", "total_timeout");
+	expect_phases(100, 0, 0);
 }
 
 static void
@@ -697,6 +715,7 @@ test_response_phases(void **state)
 		}
 		assert_true(has(sim_received(c), "X-Behind: 1\r\n"));
 		expect_end(c, cases[i].status, cases[i].what);
+		expect_phases(0, 0, i == 0 ? 50 : 0);
 	}
 }
 

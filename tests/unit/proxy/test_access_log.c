@@ -66,7 +66,7 @@ fill_facts(struct rig *r)
 	r->upstream.part.name = SLICE("users");
 	r->server.name = SLICE("10.0.0.1:8080");
 	r->f = (struct facts){ .wall_us = 1715000000123456, .duration_us = 12345, .req = &r->req,
-		.phases = { 100, 20, 3, 1000, 10000, 1222 }, .client = &r->client,
+		.phase_us = { 100, 20, 3, 1000, 10000, 1222 }, .client = &r->client,
 		.listener = &r->listener, .route = &r->route, .upstream = &r->upstream,
 		.server = &r->server, .request_id = SLICE("5078a3145ab03c855f6a09b388a855e7"),
 		.status = 200, .reason = REASON_NONE, .attempts = 1, .bytes_in = 321,
