@@ -13,6 +13,7 @@ TESTS += \
 	tests/lint/includes \
 	tests/lint/magic \
 	tests/lint/prefixes \
+	tests/lint/reasons \
 	tests/lint/selftest \
 	tests/lint/sizes
 endif
