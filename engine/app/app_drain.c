@@ -7,7 +7,8 @@
 
 /*
  * The end in peace: workers stop accepting, let idle clients go, say close to the others, and tell
- * when the last connection has gone. What is not done in time is reset by the workers' end.
+ * when the last connection has gone. What is not done in time is reset by the workers' end, with
+ * the reason `draining`.
  */
 
 enum {
@@ -45,7 +46,6 @@ on_drain(struct mail *m)
 	struct app_worker *aw = container_of(m, struct app_worker, drain);
 
 	proxy_drain(&aw->worker);
-	timer_init(&aw->poll, on_poll, aw);
 	on_poll(aw);
 }
 
@@ -66,7 +66,14 @@ app_drain_init(struct app *app)
 	for (unsigned i = 0; i < app->n_workers; i++) {
 		mail_init(&app->workers[i].drain, on_drain);
 		mail_init(&app->workers[i].drained, on_drained);
+		timer_init(&app->workers[i].poll, on_poll, &app->workers[i]);
 	}
+}
+
+void
+app_drain_leave(struct app_worker *aw)
+{
+	timer_clear(&aw->poll);
 }
 
 void

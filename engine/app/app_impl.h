@@ -95,6 +95,9 @@ void	app_tell_config(struct app *, bool ok);
 
 /* app_drain.c: stop accepting, finish, end the loop; at the latest after the time allowed. */
 void	app_drain(struct app *);
+/* Before workers run. */
 void	app_drain_init(struct app *);
+/* Worker thread: the last of what it does, so that none of its timers outlives its loop. */
+void	app_drain_leave(struct app_worker *);
 
 #endif

@@ -73,6 +73,7 @@ leave(struct worker *w)
 {
 	proxy_worker_leave(w);
 	upstream_worker_leave(w);
+	app_drain_leave(container_of(w, struct app_worker, worker));
 }
 
 static struct err *
@@ -267,10 +268,10 @@ start_all(struct app *app, struct build *b)
 		diag_print(b->diag, stderr);
 		return (APP_CANNOT_START);
 	}
+	app_drain_init(app);
 	err = start_workers(app);
 	if (err != NULL)
 		return (cannot_start(app, err));
-	app_drain_init(app);
 	return (publish_first(app, b));
 }
 

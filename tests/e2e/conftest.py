@@ -46,12 +46,37 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "address_space: limits it, which no sanitizer survives")
+    config.addinivalue_line("markers", "begun_first(begin=): runs after all others, and is given "
+                            "by `begun` what begin(gateway path) made before the first of them")
 
 
 def pytest_collection_modifyitems(config, items):
     path = config.getoption("--gateway")
     if path and is_sanitized(path):
         items[:] = [i for i in items if i.get_closest_marker("address_space") is None]
+    items.sort(key=lambda i: i.get_closest_marker("begun_first") is not None)
+
+
+def pytest_runtestloop(session):
+    """What takes half a minute does so while the other tests run."""
+    for item in session.items:
+        mark = item.get_closest_marker("begun_first")
+        if mark is None:
+            continue
+        try:
+            item.begun = mark.kwargs["begin"](os.path.abspath(item.config.getoption("--gateway")))
+        except Exception as e:
+            item.begun = e
+
+
+@pytest.fixture
+def begun(request):
+    """See begun_first. It has an end()."""
+    made = request.node.begun
+    if isinstance(made, Exception):
+        raise made
+    yield made
+    made.end()
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,12 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
 from conftest import base
-from harness import Client, answer, fill
+from harness import Client, Eof, Gateway, Origin, answer, fill
 
 
 def test_sigterm_finishes_what_is_in_flight(start, origins):
@@ -52,6 +53,63 @@ def test_sigquit_drains_as_well(start, origin):
     assert gw.wait_exit(5) == 0
 
 
+class OverdueDrain:
+    """A gateway that was told to drain, with an answer and a body that do not end."""
+
+    YAML = base(listener="timeout: { body_idle: 10m }\n    min_rate: off")
+
+    def __init__(self, path):
+        self.origin = Origin(lambda conn, req: (
+            conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"), conn.wait_gone(120)))
+        self.gw = Gateway(path, self.YAML, origin=self.origin.address)
+        self.down = self.gw.client()
+        self.down.send(self.down.head("GET", "/down"))
+        self.origin.wait_requests(1)
+        self.gw.until(lambda: self.has(b"half"), what="the first half")
+        self.up = self.gw.client()
+        self.up.send(self.up.head("POST", "/up", [("Content-Length", "9")]) + b"half")
+        assert self.origin.wait(lambda: len(self.origin.conns) == 2)
+        self.gw.kill(signal.SIGTERM)
+
+    def has(self, data):
+        self.down.wire.fill()
+        return self.down.wire.buf.endswith(data)
+
+    def end(self):
+        self.down.close()
+        self.up.close()
+        self.gw.stop()
+        self.gw.clean()
+        self.origin.stop()
+
+
+@pytest.mark.begun_first(begin=OverdueDrain)
+def test_what_a_drain_has_no_time_for_is_reset(begun):
+    gw = begun.gw
+    assert gw.wait_exit(45) == 0, gw.stderr()
+    for c in (begun.down, begun.up):
+        with pytest.raises(Eof) as e:
+            c.wire.fill()
+        assert e.value.reset, "it cannot be taken for the whole"
+    got = sorted((e["path"], e["status"], e["reason"]) for e in gw.access())
+    assert got == [("/down", 200, "draining"), ("/up", 0, "draining")]
+    assert gw.stderr().count("not all connections ended in 30 s") == 1
+    assert not gw.sanitizer_report()
+
+
+def test_sigint_ends_a_drain(start, origins):
+    o = origins(lambda conn, req: conn.wait_gone(8))
+    gw = start(base(), origin=o.address)
+    c = gw.client()
+    c.send(c.head("GET", "/"))
+    o.wait_requests(1)
+    gw.kill(signal.SIGTERM)
+    gw.until(lambda: gw.admin("/readyz").status == 503, 5, "not ready")
+    gw.kill(signal.SIGINT)
+    assert gw.wait_exit(5) == 0, gw.stderr()
+    assert [e["reason"] for e in gw.access()] == ["draining"]
+
+
 def test_readyz_says_so_while_draining(start, origins):
     go = threading.Event()
 
@@ -78,7 +136,7 @@ def test_sigint_stops_at_once(start, origins):
     c.send(c.head("GET", "/"))
     o.wait_requests(1)
     gw.kill(signal.SIGINT)
-    gw.wait_exit(3)
+    assert gw.wait_exit(3) == 0
     assert not c.rest().startswith(b"HTTP/1.1 200")
 
 
@@ -154,7 +212,6 @@ def test_start_without_descriptors_to_spare(gateway_path, tmp_path):
         os.closerange(0, 3)
         os.execv(gateway_path, [gateway_path, "run", "-c", str(f)])
     try:
-        import time
         end = time.monotonic() + 10
         while True:
             try:

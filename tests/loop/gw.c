@@ -39,7 +39,7 @@ static const struct app_program program = {
 
 static struct {
 	struct app	 app;		/* its main worker, names, current generation, reload */
-	struct worker	 worker;
+	struct app_worker aw;
 	struct worker	*workers[1];
 	struct stats	*stats;
 	struct gate	*prepared;
@@ -273,7 +273,7 @@ gw_reload_failed(void)
 uint64_t
 gw_generation(void)
 {
-	return (gw.worker.snap == NULL ? 0 : gw.worker.snap->snap->generation);
+	return (gw.aw.worker.snap == NULL ? 0 : gw.aw.worker.snap->snap->generation);
 }
 
 bool
@@ -281,7 +281,7 @@ gw_listens(uint16_t port)
 {
 	struct proxy_socket *ps;
 
-	LIST_FOREACH(ps, &proxy_of(&gw.worker)->sockets, struct proxy_socket, link) {
+	LIST_FOREACH(ps, &proxy_of(&gw.aw.worker)->sockets, struct proxy_socket, link) {
 		if (addr_port(&ps->addr) == port)
 			return (true);
 	}
@@ -299,8 +299,8 @@ end_process(void)
 	upstream_names_free(&gw.app.names);
 	(void)access_log_stop(0);
 	snapshot_discard(&gw.app.current);
-	if (gw.worker.magic != 0)
-		worker_fini(&gw.worker);
+	if (gw.aw.worker.magic != 0)
+		worker_fini(&gw.aw.worker);
 	if (gw.app.main.magic != 0 && gw.app.main.loop != NULL)
 		worker_fini(&gw.app.main);
 	stats_free(&gw.stats);
@@ -310,11 +310,11 @@ end_process(void)
 static const char *
 enter(void)
 {
-	if (upstream_worker_enter(&gw.worker) != NULL)
+	if (upstream_worker_enter(&gw.aw.worker) != NULL)
 		return ("out of memory");
-	if (proxy_worker_enter(&gw.worker) == NULL)
+	if (proxy_worker_enter(&gw.aw.worker) == NULL)
 		return (NULL);
-	upstream_worker_leave(&gw.worker);
+	upstream_worker_leave(&gw.aw.worker);
 	return ("out of memory");
 }
 
@@ -338,12 +338,15 @@ begin(void)
 	(void)close(fd);
 	gw.app.magic = APP_MAGIC;
 	gw.app.prog = &program;
+	gw.app.workers = &gw.aw;
 	gw.app.workers_v = gw.workers;
+	gw.aw.app = &gw.app;
 	gw.app.n_workers = 1;
-	gw.workers[0] = &gw.worker;
+	gw.workers[0] = &gw.aw.worker;
 	list_init(&gw.wait.link);
 	gw.wait.done = on_reloaded;
 	app_reload_init(&gw.app);
+	app_drain_init(&gw.app);
 	/* What start.c makes without a net: it would end the process, with exit code 3. */
 	gw.stats = stats_new();
 	shards[0] = stats_shard_new(gw.stats);
@@ -358,13 +361,13 @@ begin(void)
 		return ("out of memory");
 	}
 	gw.app.main.stats = shards[0];
-	if (worker_init(&gw.worker, 0, PAGES) != NULL) {
-		gw.worker.magic = 0;
+	if (worker_init(&gw.aw.worker, 0, PAGES) != NULL) {
+		gw.aw.worker.magic = 0;
 		end_process();
 		return ("out of memory");
 	}
-	gw.worker.stats = shards[1];
-	rnd_init_seed(&gw.worker.rnd, 1);
+	gw.aw.worker.stats = shards[1];
+	rnd_init_seed(&gw.aw.worker.rnd, 1);
 	gw.app.names = upstream_names_new(&gw.app.main, gw.workers, 1);
 	why = gw.app.names != NULL ? enter() : "out of memory";
 	if (why != NULL)
@@ -400,18 +403,28 @@ gw_start_file(const char *path)
 void
 gw_stop(void)
 {
-	proxy_worker_leave(&gw.worker);
-	upstream_worker_leave(&gw.worker);
-	snapshot_drop_use(&gw.worker);
+	if (gw.app.magic == 0)
+		return;
+	timer_clear(&gw.app.drain_end);
+	proxy_worker_leave(&gw.aw.worker);
+	upstream_worker_leave(&gw.aw.worker);
+	app_drain_leave(&gw.aw);
+	snapshot_drop_use(&gw.aw.worker);
 	end_process();
+	gw.app.magic = 0;
 }
 
 void
 gw_drain(void)
 {
-	gw.app.draining = true;
-	app_reload_cancel(&gw.app);
-	proxy_drain(&gw.worker);
+	app_drain(&gw.app);
+	sim_run_until_idle();
+}
+
+bool
+gw_drain_is_over(void)
+{
+	return (loop_is_stopping(gw.app.main.loop));
 }
 
 /* ---- what is held ---- */
@@ -419,7 +432,7 @@ gw_drain(void)
 unsigned
 gw_clients(void)
 {
-	return ((unsigned)proxy_of(&gw.worker)->conns.in_use);
+	return ((unsigned)proxy_of(&gw.aw.worker)->conns.in_use);
 }
 
 int64_t
@@ -433,31 +446,31 @@ gw_clients_of(const char *listener)
 unsigned
 gw_exchanges(void)
 {
-	return ((unsigned)proxy_of(&gw.worker)->exchanges.in_use);
+	return ((unsigned)proxy_of(&gw.aw.worker)->exchanges.in_use);
 }
 
 unsigned
 gw_pages(void)
 {
-	return (gw.worker.pages.in_use);
+	return (gw.aw.worker.pages.in_use);
 }
 
 void
 gw_limit_pages(unsigned max)
 {
-	gw.worker.pages.max = max > 0 ? max : PAGES;
+	gw.aw.worker.pages.max = max > 0 ? max : PAGES;
 }
 
 unsigned
 gw_up_conns(void)
 {
-	return ((unsigned)up_of(&gw.worker)->conns.in_use);
+	return ((unsigned)up_of(&gw.aw.worker)->conns.in_use);
 }
 
 const char *
 gw_is_empty(bool all)
 {
-	const struct worker *w = &gw.worker;
+	const struct worker *w = &gw.aw.worker;
 	size_t streams;
 
 	sim_run_until_idle();

@@ -39,7 +39,7 @@ const char	*gw_start(const char *yaml);
 const char	*gw_start_file(const char *path);
 /* mem_fail_at(n) at the next start, once that begins which may fail without ending the process. */
 void		 gw_fail_start_at(uint64_t n);
-/* Cuts what is open, frees all; sim_end() comes after. */
+/* As the process ends: cuts what is open, frees all; sim_end() comes after. Once more does nothing. */
 void		 gw_stop(void);
 
 /* As SIGHUP does with this as the file. NULL also when it waits, for names or for one that does. */
@@ -50,6 +50,7 @@ uint64_t	 gw_generation(void);		/* that the worker serves; 0: none */
 bool		 gw_listens(uint16_t port);	/* a worker accepts there */
 /* As SIGTERM does: no new connections, idle ones end. */
 void		 gw_drain(void);
+bool		 gw_drain_is_over(void);	/* all have gone, or its time is up: the process ends */
 
 /* Requests that have ended since the start. */
 unsigned	 gw_requests(void);

@@ -17,7 +17,8 @@ enum {
 	LARGE = 8 * 1024 * 1024,
 	/* of one exchange: two pipes of 64 KiB at their high mark, a read ahead of 64 KiB for each,
 	   and heads */
-	PAGES_MOST = 20
+	PAGES_MOST = 20,
+	DRAIN_MS = 30 * 1000	/* how long a drain may take, weir-gateway(8) */
 };
 
 static char piece[PIECE];
@@ -561,9 +562,9 @@ test_drain(void **state)
 	OK(gw_is_empty(true));
 }
 
-/* What does not end in time is cut by the stop. */
+/* The process ends when the last connection has gone, not sooner. */
 static void
-test_stop_cuts(void **state)
+test_drain_ends_with_the_last(void **state)
 {
 	struct sim_conn *busy, *s;
 
@@ -572,12 +573,88 @@ test_stop_cuts(void **state)
 	busy = client();
 	sim_send(busy, SL(GET));
 	s = server(SERVER);
-	send_answer_head(s, LARGE);
-	sim_send(s, slice_of(piece, PIECE));
-	sim_run_until_idle();
 	gw_drain();
+	sim_advance(10 * 1000);
+	assert_false(gw_drain_is_over());
+	sim_send(s, SL(ANSWER));
+	assert_has(busy, "hello");
+	sim_close(busy);
+	sim_advance(500);
+	assert_true(gw_drain_is_over());
+	assert_ended(200, REASON_NONE);
+}
+
+/* A client in the middle of a request. */
+struct unfinished {
+	const char	*sent;
+	const char	*answered;	/* by the server; NULL: it is not asked */
+};
+
+static void
+begin_unfinished(const struct unfinished *u, struct sim_conn **c_r)
+{
+	*c_r = client();
+	sim_send(*c_r, slice_str(u->sent));
+	if (u->answered != NULL)
+		sim_send(server(SERVER), slice_str(u->answered));
 	sim_run_until_idle();
-	assert_int_equal(gw_clients(), 1);
+}
+
+/* What is not over in time is reset, wherever it is, and logged with that reason. A head that is
+   not whole is no request yet. */
+static void
+test_drain_time_is_over(void **state)
+{
+	static const struct unfinished all[] = {
+		{ "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc", "" },
+		{ GET, "" },
+		{ GET, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc" },
+		{ GET, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n" },
+		{ "GET /a HTTP/1.1\r\nHo", NULL },
+	};
+	enum { N = sizeof all / sizeof all[0], REQUESTS = N - 1 };
+	struct sim_conn *c[N];
+	unsigned begun = 0;
+
+	(void)state;
+	OK(gw_start(CONF_LISTEN(", timeout: { body_idle: 10m, headers: 10m }, min_rate: off")
+	    CONF_SERVERS("\"" SERVER "\"") CONF_ROUTE(", timeout: { idle: 10m, first_byte: 10m }")));
+	for (unsigned i = 0; i < N; i++)
+		begin_unfinished(&all[i], &c[i]);
+	gw_drain();
+	sim_advance(DRAIN_MS - 1);
+	assert_false(gw_drain_is_over());
+	for (unsigned i = 0; i < N; i++)
+		OK(sim_expect_open(c[i]));
+	sim_advance(1);
+	assert_true(gw_drain_is_over());
+	gw_stop();
+	for (unsigned i = 0; i < N; i++)
+		OK(sim_expect_reset(c[i]));
+	assert_int_equal(gw_requests(), REQUESTS);
+	for (unsigned i = 0; i < REQUESTS; i++) {
+		assert_int_equal(gw_log(i)->reason, REASON_DRAINING);
+		begun += gw_log(i)->status == 200;
+	}
+	assert_int_equal(begun, 2);
+}
+
+/* SIGINT, while it drains. */
+static void
+test_drain_stopped(void **state)
+{
+	struct sim_conn *c;
+
+	(void)state;
+	OK(gw_start(CONF));
+	c = client();
+	sim_send(c, SL(GET));
+	(void)server(SERVER);
+	gw_drain();
+	sim_advance(1000);
+	gw_stop();
+	OK(sim_expect_reset(c));
+	assert_ended(0, REASON_DRAINING);
 }
 
 /* A reload closes nothing, and the removed listener's connections finish. */
@@ -625,7 +702,9 @@ main(void)
 		TEST(test_other_server_after_timeout),
 		TEST(test_no_server),
 		TEST(test_drain),
-		TEST(test_stop_cuts),
+		TEST(test_drain_ends_with_the_last),
+		TEST(test_drain_time_is_over),
+		TEST(test_drain_stopped),
 		TEST(test_reload),
 	};
 
