@@ -11,8 +11,8 @@
 /*
  * `strip_prefix` and `rewrite`: another path for the upstream, made from the canonical one, so
  * that what was matched is what is sent. The query stays as it came. A path of which nothing is
- * left is `/`. The prefix is the one that the route matched; on a route without one, and with
- * `/`, it is empty: nothing to strip, and `rewrite: { prefix: /a }` puts /a before the path.
+ * left is `/`. The prefix is the one that the route matched; with `/` it is empty: nothing to
+ * strip. `rewrite: { prefix: /a }` puts /a before the path there, and on a route without a prefix.
  * Targets without a path (OPTIONS *, CONNECT) are left alone.
  */
 
@@ -40,7 +40,7 @@ static struct schema strip_schema = SCHEMA_DEFINE("strip_prefix", struct strip_p
 static const struct schema_key_ext strip_key = {
 	.row = SCHEMA_EXT_ROW("strip_prefix", OBJECT, .sub = &strip_schema,
 	    .flags = SCHEMA_CAN_OFF,
-	    .help = "true: the upstream sees the path without the route's prefix"),
+	    .help = "true: the upstream sees the path without the route's prefix; needs one"),
 };
 
 static const struct schema_row rewrite_rows[] = {
@@ -86,12 +86,21 @@ set_path(struct filter_call *fc, const struct msg_req *req, struct slice path)
 
 /* ---- strip_prefix ---- */
 
+/* Inherited, it is meant for routes that have a prefix. On the route itself it must have one. */
 static void
 compile_strip(void *arg, const struct snapshot_build *b, bool *needed_r)
 {
 	const struct strip_prefix_conf *conf = arg;
 
 	*needed_r = conf->on && b->prefix.len > 0;
+	if (!conf->on || b->has_prefix || !schema_has(b->own, "strip_prefix"))
+		return;
+	diag_add(b->diag, DIAG_ERROR, schema_mark(b->own, "strip_prefix"), NULL,
+	    b->path.len == 0 ? "write prefix: /PATH beside it" :
+	    arena_printf(b->arena, "write prefix: " SLICE_FMT " in place of path, or rewrite: "
+	    "{ path: / } in place of strip_prefix", SLICE_ARG(b->path)),
+	    "strip_prefix takes off the route's prefix, and route \"" SLICE_FMT "\" has %s",
+	    SLICE_ARG(b->route), b->path.len == 0 ? "none" : "an exact path");
 }
 
 static enum filter_verdict

@@ -501,7 +501,9 @@ obey(struct routes *r, const struct route_conf *c, const struct build_layer *lay
 	route->host_upstream = p->host == ROUTE_HOST_UPSTREAM;
 	route->body_limit = p->body_limit;
 	sb = (struct snapshot_build){ .magic = SNAPSHOT_BUILD_MAGIC, .arena = r->b->kept,
-		.diag = r->b->diag, .prefix = route->prefix, .route = route->name };
+		.diag = r->b->diag, .prefix = route->prefix, .path = c->path,
+		.has_prefix = c->prefix.len > 0 || schema_is_wrong(&c->obj, "prefix"),
+		.route = route->name, .own = &c->policies.obj };
 	route->chain = registry_chain(merged, build_first_filter(), &sb);
 }
 

@@ -76,6 +76,20 @@ find_source(const struct diag *d, const char *name)
 	return (NULL);
 }
 
+static bool
+is_kept(const struct diag *d, const struct diag_item *item, const char *message)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		const struct diag_item *other = &d->entries[i].item;
+
+		if (other->level == item->level && other->mark.file == item->mark.file &&
+		    other->mark.line == item->mark.line && other->mark.col == item->mark.col &&
+		    strcmp(other->message, message) == 0)
+			return (true);
+	}
+	return (false);
+}
+
 static void
 add(struct diag *d, struct diag_item item, const char *fmt, va_list ap)
 {
@@ -84,11 +98,14 @@ add(struct diag *d, struct diag_item item, const char *fmt, va_list ap)
 	struct diag_entry *e;
 
 	CHECK_OBJ(d, DIAG_MAGIC);
+	(void)vsnprintf(message, sizeof(message), fmt, ap);
+	/* A value that is read for each listener is wrong once. */
+	if (item.mark.file != NULL && is_kept(d, &item, message))
+		return;
 	d->seen[item.level]++;
 	if (d->kept[item.level] == DIAG_MAX)
 		return;
 	d->kept[item.level]++;
-	(void)vsnprintf(message, sizeof(message), fmt, ap);
 	e = &d->entries[d->count++];
 	e->item = item;
 	e->item.message = arena_cstr(d->arena, slice_str(message));

@@ -6,7 +6,8 @@
  * Collects what is wrong with a configuration, so that all of it is reported at once.
  *
  * The first DIAG_MAX errors (and as many warnings) are kept, the rest only counted. They print
- * sorted by place: files in the order they were read, then line, then column.
+ * sorted by place: files in the order they were read, then line, then column. The same words at
+ * the same place are told once.
  *
  *	api.yaml:7:5: error: unknown key "upsteam" in route "users"; did you mean "upstream"?
  *	    7 |     upsteam: users

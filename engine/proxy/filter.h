@@ -45,7 +45,10 @@ struct snapshot_build {
 	struct arena		*arena;		/* of the part; never fails */
 	struct diag		*diag;
 	struct slice		 prefix;	/* of the route, canonical; empty: `/`, or none */
+	struct slice		 path;		/* of the route, as written; empty: none */
+	bool			 has_prefix;	/* it is written, be it wrong */
 	struct slice		 route;		/* its name, for messages */
+	const struct schema_obj	*own;		/* those on the route itself, not inherited */
 	const struct schema_obj	*policies;	/* all of them; set by registry_chain() */
 };
 

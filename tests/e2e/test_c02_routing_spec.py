@@ -167,6 +167,8 @@ def some_route(rnd, name):
     kind = rnd.choice(["path", "prefix", "prefix", None])
     if kind:
         route[kind] = some_path(rnd)
+    if kind != "prefix":
+        route.pop("strip_prefix", None)     # it needs one
     if rnd.random() < .5:
         route["hosts"] = rnd.sample(HOSTS, rnd.randint(1, 3))
     if rnd.random() < .4:

@@ -107,6 +107,30 @@ test_cap(void **state)
 	arena_free(&arena);
 }
 
+/* What is read once for each listener is wrong once; the same words elsewhere are another mistake. */
+static void
+test_same_is_told_once(void **state)
+{
+	struct arena *arena = arena_new("test");
+	struct diag *d = diag_new(arena);
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		diag_error(d, (struct mark){ "f", 1, 1 }, "e");
+		diag_error(d, (struct mark){ "f", 1, 2 }, "e");
+		diag_error(d, (struct mark){ "f", 2, 1 }, "e");
+		diag_error(d, (struct mark){ "g", 1, 1 }, "e");
+		diag_error(d, (struct mark){ "f", 1, 1 }, "other");
+		diag_warn(d, (struct mark){ "f", 1, 1 }, "e");
+	}
+	assert_int_equal(diag_errors(d), 5);
+	assert_int_equal(diag_count(d), 6);
+	diag_error(d, MARK_NONE, "e");
+	diag_error(d, MARK_NONE, "e");
+	assert_int_equal(diag_errors(d), 7);
+	arena_free(&arena);
+}
+
 static void
 test_json(void **state)
 {
@@ -139,6 +163,7 @@ main(void)
 		cmocka_unit_test(test_nearest),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_cap),
+		cmocka_unit_test(test_same_is_told_once),
 		cmocka_unit_test(test_json),
 	};
 

@@ -334,6 +334,12 @@ test_mistakes(void **state)
 		{ "prefix: /a, rewrite: { path: x }", "error" },
 		{ "prefix: /a, rewrite: /x", "error" },
 		{ "prefix: /a, strip_prefix: yes", "error" },
+		{ "path: /a, strip_prefix: true", ":5:44: error: strip_prefix takes off the route's "
+		    "prefix, and route \"routes[0]\" has an exact path" },
+		{ "path: /a, strip_prefix: true", "write prefix: /a in place of path" },
+		{ "strip_prefix: true", ":5:34: error: strip_prefix takes off the route's "
+		    "prefix, and route \"routes[0]\" has none" },
+		{ "strip_prefix: true", "write prefix: /PATH beside it" },
 		{ "prefix: /a, ip: { allow: [] }", "is empty" },
 		{ "prefix: /a, ip: { allow: [10.0.0.1/8] }", "10.0.0.1/8" },
 		{ "prefix: /a, ip: { allow: [localhost] }", "localhost" },
@@ -364,6 +370,54 @@ test_mistakes(void **state)
 			fail_msg("{ %s }: wanted %s, got %s", cases[i].route, cases[i].says, says);
 		free(says);
 	}
+}
+
+/* Where strip_prefix is inherited, or false, a route without a prefix is none of its business. */
+static void
+test_strip_prefix_where_none_is_due(void **state)
+{
+	static const char *const texts[] = {
+		HEAD("") "  - { upstream: u, path: /a, strip_prefix: false }\n",
+		HEAD("") "  - { upstream: u, path: /a, strip_prefix: off }\n",
+		HEAD("") "  - { upstream: u, prefix: /, strip_prefix: true }\n",
+		"version: 1\n"
+		"listeners: { web: { listen: \"127.0.0.1:8080\", strip_prefix: true } }\n"
+		"upstreams: { u: { servers: [\"10.0.0.1:80\"] } }\n"
+		"defaults: { strip_prefix: true }\n"
+		"routes: [ { path: /a, upstream: u }, { upstream: u } ]\n",
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		char *says = rig_mistakes(&program, texts[i]);
+
+		assert_string_equal(says, "");
+		free(says);
+	}
+}
+
+/* One mistake, however many listeners the route serves, and none beside a prefix that is wrong. */
+static void
+test_strip_prefix_is_told_once(void **state)
+{
+	char *says;
+
+	(void)state;
+	says = rig_mistakes(&program,
+	    "version: 1\n"
+	    "listeners:\n"
+	    "  a: { listen: \"127.0.0.1:8080\", body_limit: 1MiB }\n"
+	    "  b: { listen: \"127.0.0.1:8081\" }\n"
+	    "upstreams: { u: { servers: [\"10.0.0.1:80\"] } }\n"
+	    "routes: [ { path: /a, upstream: u, strip_prefix: true } ]\n");
+	assert_non_null(strstr(says, "takes off"));
+	assert_null(strstr(strstr(says, "takes off") + 1, "takes off"));
+	free(says);
+	says = rig_mistakes(&program, HEAD("") "  - { upstream: u, prefx: /a, strip_prefix: true }\n"
+	    "  - { upstream: u, prefix: a, strip_prefix: true }\n");
+	assert_non_null(strstr(says, "error"));
+	assert_null(strstr(says, "takes off"));
+	free(says);
 }
 
 static void
@@ -413,6 +467,8 @@ main(void)
 		cmocka_unit_test(test_request_ids_differ),
 		cmocka_unit_test(test_request_id_of_refusals),
 		cmocka_unit_test(test_mistakes),
+		cmocka_unit_test(test_strip_prefix_where_none_is_due),
+		cmocka_unit_test(test_strip_prefix_is_told_once),
 		cmocka_unit_test(test_layers),
 	};
 
