@@ -28,10 +28,12 @@ build_first_filter(void)
 static void
 read_files(struct build *b, const struct load_options *opt)
 {
-	struct schema_reader rd = { .arena = b->arena, .diag = b->diag, .lookup = opt->lookup,
-		.lookup_arg = opt->lookup_arg };
-	const struct node *tree = load_files(b->arena, b->diag, b->prog->schema, opt);
+	struct schema_reader rd = { .arena = b->arena, .diag = b->diag, .sources = b->sources };
+	struct load_options from = *opt;
+	const struct node *tree;
 
+	from.sources = b->sources;
+	tree = load_files(b->arena, b->diag, b->prog->schema, &from);
 	if (tree == NULL)
 		return;
 	b->root = schema_decode(&rd, b->prog->schema, tree);
@@ -125,20 +127,33 @@ build_all(struct build *b, const struct load_options *opt)
 	    proxy_limits_auto() : b->view.limits->connections;
 }
 
+static void
+init(struct build *b, const struct app_program *prog, const struct snapshot *before)
+{
+	memset(b, 0, sizeof *b);
+	b->magic = BUILD_MAGIC;
+	b->prog = prog;
+	b->before = before;
+}
+
+static struct sources *
+sources_of(const struct snapshot *s)
+{
+	return (s == NULL ? NULL : ((const struct gate *)s->root)->sources);
+}
+
 bool
 build_run(struct build *b, const struct app_program *prog, const struct load_options *opt,
     const struct snapshot *before, uint64_t generation)
 {
 	struct mem_trap trap;
 
-	memset(b, 0, sizeof *b);
-	b->magic = BUILD_MAGIC;
-	b->prog = prog;
-	b->before = before;
+	init(b, prog, before);
 	if (MEM_TRAP_ENTER(&trap)) {
 		b->no_memory = true;
 		return (false);
 	}
+	b->sources = sources_new(sources_of(before), opt->lookup, opt->lookup_arg);
 	b->snap = snapshot_new(generation);
 	b->routes = part_new(PART_ROUTES, SLICE("routes"), sizeof(struct part), generation);
 	b->kept = b->routes->arena;
@@ -149,9 +164,37 @@ build_run(struct build *b, const struct app_program *prog, const struct load_opt
 	return (diag_is_ok(b->diag));
 }
 
+bool
+build_read_again(struct build *b, const struct app_program *prog, const struct snapshot *of)
+{
+	static const struct load_options none = { .n_paths = 0 };
+	struct mem_trap trap;
+
+	init(b, prog, NULL);
+	if (MEM_TRAP_ENTER(&trap)) {
+		b->no_memory = true;
+		return (false);
+	}
+	b->sources = sources_again(sources_of(of));
+	b->arena = arena_new("build");
+	b->diag = diag_new(b->arena);
+	read_files(b, &none);
+	mem_trap_leave(&trap);
+	return (b->root != NULL && diag_is_ok(b->diag));
+}
+
+static void
+drop_sources(void *arg)
+{
+	struct gate *g = arg;
+
+	sources_unref(&g->sources);
+}
+
 struct snapshot *
 build_take(struct build *b)
 {
+	struct arena_cleanup *forget;
 	struct mem_trap trap;
 	struct snapshot *s;
 
@@ -160,7 +203,11 @@ build_take(struct build *b)
 	if (MEM_TRAP_ENTER(&trap))
 		return (NULL);
 	snapshot_add_part(b->snap, b->routes);
+	forget = arena_znew(b->snap->arena, struct arena_cleanup);
 	mem_trap_leave(&trap);
+	sources_close(b->sources);
+	b->gate->sources = sources_ref(b->sources);
+	arena_on_reset(b->snap->arena, forget, drop_sources, b->gate);
 	s = b->snap;
 	b->routes = NULL;
 	b->snap = NULL;
@@ -176,6 +223,8 @@ build_fini(struct build *b)
 		part_unref(&b->routes);
 	if (b->arena != NULL)
 		arena_free(&b->arena);
+	if (b->sources != NULL)
+		sources_unref(&b->sources);
 	/* Most of what was read is not needed any more, and nothing else may be freed for long. */
 	mem_give_back();
 	b->magic = 0;

@@ -28,6 +28,7 @@ struct build {
 	struct part			*routes;	/* until the snapshot has it */
 	struct arena			*arena;		/* all that was read, until build_fini() */
 	struct arena			*kept;		/* of `routes`: what a worker may meet */
+	struct sources			*sources;	/* what it is built from */
 	struct diag			*diag;
 	struct gate			*gate;
 	const struct schema_obj		*root;		/* NULL: the files could not be read */
@@ -45,6 +46,12 @@ void	build_register_filters(void);
  */
 bool	build_run(struct build *, const struct app_program *, const struct load_options *,
 	    const struct snapshot *before, uint64_t generation);
+/*
+ * Decodes once more what a generation was built from, whatever has become of the files: b->root and
+ * b->view are what it runs, and the snapshot of the build is of no use. False: b->no_memory, or
+ * b->diag says why. build_fini() in either case. Costs as much as reading the files does.
+ */
+bool	build_read_again(struct build *, const struct app_program *, const struct snapshot *of);
 struct snapshot *build_take(struct build *);
 void	build_fini(struct build *);
 

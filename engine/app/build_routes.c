@@ -369,7 +369,9 @@ respond_body(struct routes *r, const struct route_respond_conf *c)
 
 	if (c->file.len == 0)
 		return (keep(r, text));
-	if (!load_slurp(b->kept, arena_cstr(b->arena, c->file), RESPOND_FILE_MAX, &text, &why))
+	/* Kept with the file that names it. */
+	if (!source_slurp(b->sources, b->kept, c->obj.node->mark.file,
+	    arena_cstr(b->arena, c->file), RESPOND_FILE_MAX, &text, &why))
 		diag_error(b->diag, schema_mark(&c->obj, "file"), "cannot read \"%.*s\": %s",
 		    build_slice_len(c->file), c->file.p, why);
 	return (text);

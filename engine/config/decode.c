@@ -71,8 +71,8 @@ read_secret_file(const struct schema_reader *rd, const struct schema_frame *at,
 
 	r->from = SCALAR_SECRET_FILE;
 	r->where = load_resolve(rd->arena, n->mark.file, node_text(n));
-	if (!load_slurp(
-		rd->arena, arena_cstr(rd->arena, r->where), SECRET_BYTES_MAX, &r->value, &why)) {
+	if (!source_slurp(rd->sources, rd->arena, n->mark.file, arena_cstr(rd->arena, r->where),
+		SECRET_BYTES_MAX, &r->value, &why)) {
 		report(rd, at, n->mark, NULL, "%s: cannot read \"%.*s\": %s",
 		    schema_subject(rd->arena, at), (int)r->where.len, r->where.p, why);
 		return (false);
@@ -88,8 +88,9 @@ static bool
 read_secret_env(const struct schema_reader *rd, const struct schema_frame *at, const struct node *n,
     struct scalar_secret *r)
 {
-	const char *value = rd->lookup != NULL ? rd->lookup(rd->lookup_arg, n->text) :
-						 getenv(n->text);
+	const char *value = rd->sources == NULL && rd->lookup != NULL ?
+	    rd->lookup(rd->lookup_arg, n->text) :
+	    source_lookup(rd->sources, n->mark.file, n->text);
 
 	r->from = SCALAR_SECRET_ENV;
 	r->where = node_text(n);

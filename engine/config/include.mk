@@ -19,6 +19,8 @@ libengine_config_a_SOURCES = \
 	engine/config/schema.c \
 	engine/config/schema.h \
 	engine/config/schema_impl.h \
+	engine/config/source.c \
+	engine/config/source.h \
 	engine/config/value.c \
 	engine/config/yaml.c \
 	engine/config/yaml.h

@@ -2,18 +2,15 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "engine/base/check.h"
 #include "engine/config/diag.h"
 #include "engine/config/load.h"
 #include "engine/config/schema_impl.h"
-#include "engine/mem/alloc.h"
 #include "engine/mem/arena.h"
 #include "engine/mem/vec.h"
 
@@ -29,16 +26,17 @@ struct load_file {
 	const struct node *root; /* NULL: not readable as YAML */
 	size_t group;            /* which of the paths given it came from */
 	bool is_included;
-	dev_t dev;
-	ino_t ino;
+	uint64_t dev, ino; /* 0: no regular file */
 };
 
 struct load_state {
 	struct arena *arena;
 	struct diag *diag;
 	const struct schema_state *schema;
+	struct sources *sources; /* NULL: texts in memory */
 	yaml_lookup_fn lookup;
 	void *lookup_arg;
+	const char *reading; /* the file that is being read */
 	struct load_file *first;
 	struct load_file **last;
 	size_t total_bytes;
@@ -46,77 +44,10 @@ struct load_state {
 	glob_t globbed;
 	bool has_glob;
 	bool is_partial; /* something that was written is not in the tree */
-	struct arena_cleanup cleanup;
+	struct arena_cleanup cleanup, cleanup_sources;
 };
 
 /* ---- reading ---- */
-
-/* How many bytes a file will have: what the system says, or a guess for pipes. */
-static size_t
-room_for(int fd, size_t max_bytes)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
-		return ((size_t)st.st_size + 1);
-	return (max_bytes < 4096 ? max_bytes + 1 : 4096);
-}
-
-static const char *
-read_all(struct arena *a, int fd, size_t max_bytes, struct slice *r)
-{
-	size_t cap = room_for(fd, max_bytes), len = 0;
-	char *p, *grown;
-	ssize_t n;
-
-	if (cap > max_bytes + 1)
-		return ("it is too large");
-	p = arena_alloc(a, cap + 1);
-	while ((n = read(fd, p + len, cap - len)) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return (strerror(errno));
-		len += (size_t)n;
-		if (len > max_bytes)
-			return ("it is too large");
-		if (len < cap)
-			continue;
-		grown = arena_alloc(a, cap * 2 + 1);
-		memcpy(grown, p, len);
-		p = grown;
-		cap *= 2;
-	}
-	p[len] = '\0';
-	*r = slice_of(p, len);
-	return (NULL);
-}
-
-bool
-load_slurp(struct arena *arena, const char *path, size_t max_bytes, struct slice *text_r,
-    const char **why_r)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct mem_trap trap;
-	struct stat st;
-
-	*text_r = SLICE("");
-	if (fd < 0) {
-		*why_r = strerror(errno);
-		return (false);
-	}
-	if (MEM_TRAP_ENTER(&trap)) {
-		(void)close(fd);
-		mem_failed(trap.wanted);
-	}
-	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
-		*why_r = "it is a folder";
-	else
-		*why_r = read_all(arena, fd, max_bytes, text_r);
-	mem_trap_leave(&trap);
-	(void)close(fd);
-	return (*why_r == NULL);
-}
 
 struct slice
 load_resolve(struct arena *arena, const char *from, struct slice path)
@@ -145,6 +76,7 @@ add_text(struct load_state *ld, const char *name, struct slice text)
 		ld->is_partial = true;
 		return (f);
 	}
+	ld->reading = name;
 	f->root = yaml_read(ld->arena, ld->diag, name, text, ld->lookup, ld->lookup_arg);
 	if (f->root != NULL && f->root->kind != NODE_MAP && !node_is_null(f->root)) {
 		diag_add(ld->diag, DIAG_ERROR, f->root->mark, NULL, "a map is due",
@@ -155,28 +87,43 @@ add_text(struct load_state *ld, const char *name, struct slice text)
 	return (f);
 }
 
+static bool
+is_there(const struct load_state *ld, const struct stat *st)
+{
+	for (const struct load_file *f = ld->first; f != NULL; f = f->next)
+		if (f->dev == st->st_dev && f->ino == st->st_ino && f->ino != 0)
+			return (true);
+	return (false);
+}
+
 /* NULL: there already, or not readable. `at` says who named it. */
 static struct load_file *
-add_file(struct load_state *ld, const char *path, struct mark at)
+add_file(struct load_state *ld, const char *path, size_t group, const struct load_file *from,
+    struct mark at)
 {
-	const char *name = arena_cstr(ld->arena, slice_str(path)), *why = NULL;
+	bool is_regular;
+	const char *why = NULL;
+	struct sources_item *item;
 	struct load_file *f;
-	struct slice text;
 	struct stat st;
 
-	memset(&st, 0, sizeof(st));
-	if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
-		for (f = ld->first; f != NULL; f = f->next)
-			if (f->dev == st.st_dev && f->ino == st.st_ino)
-				return (NULL);
-	if (!load_slurp(ld->arena, name, YAML_FILE_BYTES_MAX, &text, &why)) {
-		diag_error(ld->diag, at, "cannot read \"%s\": %s", name, why);
+	is_regular = stat(path, &st) == 0 && S_ISREG(st.st_mode);
+	if (is_regular && is_there(ld, &st))
+		return (NULL);
+	item = sources_read(ld->sources, path, YAML_FILE_BYTES_MAX, &why);
+	if (item == NULL) {
+		diag_error(ld->diag, at, "cannot read \"%s\": %s",
+		    arena_cstr(ld->arena, slice_str(path)), why);
 		ld->is_partial = true;
 		return (NULL);
 	}
-	f = add_text(ld, name, text);
-	f->dev = st.st_dev;
-	f->ino = st.st_ino;
+	item->group = group;
+	item->is_included = from != NULL;
+	f = add_text(ld, item->source->name, item->source->text);
+	f->group = group;
+	f->is_included = from != NULL;
+	f->dev = is_regular ? st.st_dev : 0;
+	f->ino = is_regular ? st.st_ino : 0;
 	return (f);
 }
 
@@ -222,14 +169,8 @@ include_pattern(struct load_state *ld, const struct load_file *from, const struc
 		    SLICE_ARG(pattern), strerror(ENOENT));
 		ld->is_partial = true;
 	}
-	for (size_t i = 0; i < count; i++) {
-		struct load_file *f = add_file(ld, ld->globbed.gl_pathv[i], n->mark);
-
-		if (f == NULL)
-			continue;
-		f->is_included = true;
-		f->group = from->group;
-	}
+	for (size_t i = 0; i < count; i++)
+		(void)add_file(ld, ld->globbed.gl_pathv[i], from->group, from, n->mark);
 }
 
 static const struct node *
@@ -277,12 +218,11 @@ refuse_nested(struct load_state *ld)
 static void
 add_root(struct load_state *ld, const char *path, size_t group)
 {
-	struct load_file *f = add_file(ld, path, (struct mark){ .file = NULL });
+	const struct load_file *f =
+	    add_file(ld, path, group, NULL, (struct mark){ .file = NULL });
 
-	if (f == NULL)
-		return;
-	f->group = group;
-	include_files(ld, f);
+	if (f != NULL)
+		include_files(ld, f);
 }
 
 static void
@@ -511,15 +451,42 @@ state_new(struct arena *arena, struct diag *diag, const struct schema *root)
 	return (ld);
 }
 
-const struct node *
-load_files(struct arena *arena, struct diag *diag, const struct schema *root,
-    const struct load_options *opt)
+static void
+drop_sources(void *arg)
 {
-	struct load_state *ld = state_new(arena, diag, root);
+	struct load_state *ld = arg;
+
+	sources_unref(&ld->sources);
+}
+
+/* yaml_lookup_fn: a variable belongs to the file that asks for it. */
+static const char *
+look_up(void *arg, const char *name)
+{
+	struct load_state *ld = arg;
+
+	return (source_lookup(ld->sources, ld->reading, name));
+}
+
+static void
+add_again(struct load_state *ld)
+{
+	const struct sources *before = ld->sources->before;
+
+	for (size_t i = 0; i < before->v.n; i++) {
+		const struct sources_item *item = sources_take(ld->sources, &before->v.v[i]);
+		struct load_file *f = add_text(ld, item->source->name, item->source->text);
+
+		f->group = item->group;
+		f->is_included = item->is_included;
+	}
+}
+
+static void
+add_paths(struct load_state *ld, const struct load_options *opt)
+{
 	struct stat st;
 
-	ld->lookup = opt->lookup;
-	ld->lookup_arg = opt->lookup_arg;
 	for (size_t i = 0; i < opt->n_paths; i++) {
 		if (stat(opt->paths[i], &st) == 0 && S_ISDIR(st.st_mode))
 			add_folder(ld, opt->paths[i], i);
@@ -527,6 +494,24 @@ load_files(struct arena *arena, struct diag *diag, const struct schema *root,
 			add_root(ld, opt->paths[i], i);
 	}
 	drop_glob(ld);
+}
+
+const struct node *
+load_files(struct arena *arena, struct diag *diag, const struct schema *root,
+    const struct load_options *opt)
+{
+	struct load_state *ld = state_new(arena, diag, root);
+
+	ld->sources = opt->sources != NULL ?
+	    sources_ref(opt->sources) :
+	    sources_new(NULL, opt->lookup, opt->lookup_arg);
+	arena_on_reset(arena, &ld->cleanup_sources, drop_sources, ld);
+	ld->lookup = look_up;
+	ld->lookup_arg = ld;
+	if (ld->sources->is_again)
+		add_again(ld);
+	else
+		add_paths(ld, opt);
 	refuse_nested(ld);
 	check_roots(ld, opt->n_paths);
 	return (merge(ld));

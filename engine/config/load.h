@@ -17,6 +17,7 @@
 #include <stddef.h>
 
 #include "engine/config/node.h"
+#include "engine/config/source.h"
 #include "engine/config/yaml.h"
 
 struct arena;
@@ -26,14 +27,18 @@ struct schema;
 struct load_options {
 	const char *const *paths; /* files, or folders standing for their *.yaml */
 	size_t n_paths;
-	yaml_lookup_fn lookup; /* NULL: the environment */
+	/* What is read is kept here, and what is kept of a load before is not read again; NULL:
+	   nothing is kept. */
+	struct sources *sources;
+	yaml_lookup_fn lookup; /* without `sources`, which has its own; NULL: the environment */
 	void *lookup_arg;
 };
 
 /*
  * The merged tree, or NULL when nothing could be read. Errors are in `diag`; a tree is returned
  * beside errors when decoding it can reveal more of them; its root is NODE_BROKEN when something
- * that the files say is missing from it.
+ * that the files say is missing from it. Marks carry names that live with the sources, which live
+ * as long as the arena at least. With sources_again() the paths say only how many there were.
  */
 const struct node *load_files(struct arena *arena, struct diag *diag, const struct schema *root,
     const struct load_options *opt);
@@ -45,10 +50,6 @@ struct load_text {
 };
 const struct node *load_texts(struct arena *arena, struct diag *diag, const struct schema *root,
     const struct load_text *texts, size_t n, yaml_lookup_fn lookup, void *lookup_arg);
-
-/* A whole file into the arena, a NUL behind it; false with a reason when it cannot be had. */
-bool load_slurp(struct arena *arena, const char *path, size_t max_bytes, struct slice *text_r,
-    const char **why_r);
 
 /* A path as the file `from` names it: unchanged when absolute, else beside `from`. */
 struct slice load_resolve(struct arena *arena, const char *from, struct slice path);

@@ -38,6 +38,7 @@
 struct arena;
 struct diag;
 struct schema;
+struct sources;
 
 enum schema_type {
 	SCHEMA_END,          /* closes a table of rows */
@@ -223,7 +224,8 @@ struct schema_map {
 struct schema_reader {
 	struct arena *arena;
 	struct diag *diag;
-	yaml_lookup_fn lookup; /* for { env: }; NULL: the environment */
+	struct sources *sources; /* of the tree; NULL: secrets come from disk and environment */
+	yaml_lookup_fn lookup;   /* for { env: }, without `sources`; NULL: the environment */
 	void *lookup_arg;
 };
 

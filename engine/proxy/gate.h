@@ -26,6 +26,7 @@ struct gate_room;
 struct proxy_stats;
 struct route;
 struct router;
+struct sources;
 struct stats_series;
 struct upstream;
 
@@ -73,6 +74,7 @@ struct gate {
 	struct upstream		**upstreams_sorted; /* the same by their place in memory */
 	unsigned		 n_upstreams;
 	uint64_t		 max_connections; /* of the process */
+	struct sources		*sources;	/* main thread: what it was read from */
 	const int		*fds;		/* new sockets: gate_fd() */
 	struct gate_room	**rooms;	/* of each worker, until it has applied; private */
 	unsigned		 n_workers;

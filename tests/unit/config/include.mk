@@ -16,6 +16,7 @@ CONFIG_TESTS = \
 	tests/unit/config/test_load \
 	tests/unit/config/test_scalar \
 	tests/unit/config/test_schema \
+	tests/unit/config/test_source \
 	tests/unit/config/test_yaml
 check_PROGRAMS += $(CONFIG_TESTS)
 TESTS += $(CONFIG_TESTS)
@@ -31,3 +32,5 @@ tests_unit_config_test_yaml_SOURCES = tests/unit/config/test_yaml.c $(CONFIG_SHA
 tests_unit_config_test_yaml_LDADD = $(CONFIG_TEST_LIBS)
 tests_unit_config_test_load_SOURCES = tests/unit/config/test_load.c $(CONFIG_SHAPE)
 tests_unit_config_test_load_LDADD = $(CONFIG_TEST_LIBS)
+tests_unit_config_test_source_SOURCES = tests/unit/config/test_source.c $(CONFIG_SHAPE)
+tests_unit_config_test_source_LDADD = $(CONFIG_TEST_LIBS)
