@@ -149,10 +149,28 @@ listener_start(struct listener_socket *l, struct loop *loop, int fd, listener_ac
 	watch(l);
 }
 
+/*
+ * Connections that wait to be accepted; of a listening socket the kernel tells them in this field
+ * (ss(8) shows it as Recv-Q). Where it does not, there are at most as many as listen() was told.
+ */
+static unsigned
+queued(int fd)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof info;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return (SOMAXCONN);
+	return (info.tcpi_unacked);
+}
+
 void
 listener_stop(struct listener_socket *l)
 {
-	while (!l->paused && accept_one(l))
+	/* More may come as fast as these are taken. */
+	unsigned n = l->paused ? 0 : queued(l->fd);
+
+	while (n-- > 0 && !l->paused && accept_one(l))
 		continue;
 	timer_clear(&l->backoff);
 	if (!l->paused)

@@ -22,7 +22,7 @@
 #include "engine/mem/arena.h"
 #include "engine/net/listener.h"
 
-enum { CLIENTS = 3 };
+enum { CLIENTS = 3, FLOOD = 200 };
 
 /* A loop, a listener on a port of the kernel's choice, clients whose first byte has come. */
 struct world {
@@ -32,7 +32,25 @@ struct world {
 	int client[CLIENTS];
 	unsigned n_accepted;
 	struct rlimit limit;
+	bool is_flooded;
 };
+
+static int	new_client(const struct addr *);
+static unsigned	backlog(int fd);
+
+/* One more for each that is accepted. */
+static void
+flood(const struct world *w)
+{
+	struct addr a = { .len = sizeof a.u };
+	int fd;
+
+	assert_int_equal(getsockname(w->listener.fd, &a.u.sa, &a.len), 0);
+	fd = new_client(&a);
+	while (backlog(w->listener.fd) < CLIENTS)
+		(void)sched_yield();
+	(void)close(fd);
+}
 
 static void
 on_accept(void *arg, int fd, const struct addr *peer)
@@ -42,6 +60,18 @@ on_accept(void *arg, int fd, const struct addr *peer)
 	assert_true(addr_is_ip(peer));
 	w->n_accepted++;
 	(void)close(fd);
+	if (w->is_flooded && w->n_accepted < FLOOD)
+		flood(w);
+}
+
+static int
+new_client(const struct addr *a)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(fd, &a->u.sa, a->len), 0);
+	assert_int_equal(send(fd, "x", 1, 0), 1);
+	return (fd);
 }
 
 /* Connections that wait to be accepted (what the kernel has in this field of a listening socket). */
@@ -69,11 +99,8 @@ begin(struct world *w)
 	assert_null(listener_bind(w->arena, MARK_NONE, &a, false, &fd));
 	assert_int_equal(getsockname(fd, &a.u.sa, &a.len), 0);
 	listener_start(&w->listener, w->loop, fd, on_accept, w);
-	for (unsigned i = 0; i < CLIENTS; i++) {
-		w->client[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		assert_int_equal(connect(w->client[i], &a.u.sa, a.len), 0);
-		assert_int_equal(send(w->client[i], "x", 1, 0), 1);
-	}
+	for (unsigned i = 0; i < CLIENTS; i++)
+		w->client[i] = new_client(&a);
 	while (backlog(fd) < CLIENTS)
 		(void)sched_yield();
 }
@@ -114,6 +141,20 @@ stop_hands_over_what_waits(void **state)
 
 	(void)state;
 	begin(&w);
+	listener_stop(&w.listener);
+	assert_int_equal(w.n_accepted, CLIENTS);
+	end(&w);
+}
+
+/* What comes while those that waited are taken is left to the end of the socket. */
+static void
+stop_is_not_held_by_a_flood(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w);
+	w.is_flooded = true;
 	listener_stop(&w.listener);
 	assert_int_equal(w.n_accepted, CLIENTS);
 	end(&w);
@@ -173,6 +214,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stop_hands_over_what_waits),
+		cmocka_unit_test(stop_is_not_held_by_a_flood),
 		cmocka_unit_test(without_descriptors_it_rests),
 		cmocka_unit_test(stopped_at_rest_it_does_not_wake),
 		cmocka_unit_test(stopped_without_descriptors_it_does_not_wake),
