@@ -48,9 +48,9 @@ void		 listener_discard(int fd);
  */
 void		 listener_start(struct listener_socket *, struct loop *, int fd,
 		    listener_accept_fn *, void *arg);
-/* Stops accepting and closes the socket. Connections that the kernel has queued by then are accepted
-   and handed over first, so that none is reset; but not while it rests. Those that come meanwhile
-   are reset: a flood does not hold the worker. Worker thread. */
+/* Stops accepting and closes the socket. Connections that the kernel has queued by then are
+   accepted and handed over first, so that none is reset; but not while it rests. Those that come
+   meanwhile are reset: a flood does not hold the worker. Worker thread. */
 void		 listener_stop(struct listener_socket *);
 
 #endif
