@@ -5,6 +5,7 @@
 
 #include "engine/app/app_impl.h"
 #include "engine/loop/resolve.h"
+#include "engine/regex/regex.h"
 
 /* Commands that look and say, and serve nothing. */
 
@@ -77,7 +78,8 @@ int
 app_version(struct app *app)
 {
 	printf("%s %s\n", app->prog->name, PACKAGE_VERSION);
-	printf("libraries: %s, %s, %s\n", loop_library(), resolver_library(), yaml_library());
+	printf("libraries: %s, %s, %s, %s\n", loop_library(), resolver_library(), yaml_library(),
+	    regex_library());
 	printf("compiler: %s; checks: %s\n", __VERSION__, build_checks);
 	return (APP_OK);
 }

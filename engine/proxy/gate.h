@@ -24,6 +24,7 @@ struct access_log_plan;
 struct filter_ops;
 struct gate_room;
 struct proxy_stats;
+struct regex_work;
 struct route;
 struct router;
 struct sources;
@@ -127,6 +128,7 @@ struct proxy_local {
 	struct date_cache	 date;		/* the Date field, formatted once a second */
 	struct access_log	*log;		/* this worker's end of it; NULL: off */
 	struct proxy_stats	*stats;		/* NULL: nothing is counted */
+	struct regex_work	*regex;		/* for regex_search() on this worker */
 };
 
 struct proxy_program {		/* what a program gives the proxy */

@@ -12,6 +12,7 @@
 #include "engine/proxy/gate.h"
 #include "engine/proxy/proxy_stats.h"
 #include "engine/proxy/registry.h"
+#include "engine/regex/regex.h"
 #include "engine/upstream/upstream.h"
 
 /* What a worker keeps of the proxy: made when it starts, brought up to date by each generation. */
@@ -38,11 +39,13 @@ proxy_worker_enter(struct worker *w)
 	pl->n_filters = proxy_program->n_filters;
 	pl->filter_state = mem_try_calloc(pl->n_filters + 1, sizeof(void *));
 	pl->log = access_log_new(w->stats);
-	err = pl->filter_state == NULL || pl->log == NULL ? err_memory() :
+	pl->regex = regex_work_new();
+	err = pl->filter_state == NULL || pl->log == NULL || pl->regex == NULL ? err_memory() :
 	    proxy_stats_enter(w, &pl->stats);
 	if (err == NULL && (err = registry_worker_start(pl->filter_state, w)) != NULL)
 		proxy_stats_leave(&pl->stats);
 	if (err != NULL) {
+		regex_work_free(&pl->regex);
 		xfree(pl->filter_state);
 		w->slot[WORKER_SLOT_PROXY] = NULL;
 		xfree(pl);
@@ -440,6 +443,7 @@ proxy_worker_leave(struct worker *w)
 		proxy_listener_unref(local);
 	proxy_stats_leave(&pl->stats);
 	registry_worker_stop(pl->filter_state);
+	regex_work_free(&pl->regex);
 	xfree(pl->filter_state);
 	slab_fini(&pl->conns);
 	slab_fini(&pl->exchanges);

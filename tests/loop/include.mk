@@ -2,8 +2,8 @@
 # The whole engine in the simulated world: libsim.a stands in for the loop, sockets and names.
 RIG_LIBS = libengine_app.a libengine_proxy.a libengine_upstream.a libengine_worker.a \
 	libsim.a libengine_net.a libengine_h1.a libengine_http.a libengine_config.a \
-	libengine_stats.a libengine_mem.a libengine_base.a \
-	$(JANSSON_LIBS) $(YAML_LIBS) $(JEMALLOC_LIBS) $(CMOCKA_LIBS)
+	libengine_regex.a libengine_stats.a libengine_mem.a libengine_base.a \
+	$(JANSSON_LIBS) $(YAML_LIBS) $(PCRE2_LIBS) $(JEMALLOC_LIBS) $(CMOCKA_LIBS)
 
 RIG_LDFLAGS_WRAP = $(AM_LDFLAGS) -Wl,--wrap=bind
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-PROXY_ROUTER_LIBS = libengine_proxy.a libengine_http.a libengine_mem.a libengine_base.a \
-	$(JEMALLOC_LIBS) $(CMOCKA_LIBS)
+PROXY_ROUTER_LIBS = libengine_proxy.a libengine_http.a libengine_regex.a libengine_mem.a \
+	libengine_base.a $(PCRE2_LIBS) $(JEMALLOC_LIBS) $(CMOCKA_LIBS)
 
 PROXY_TESTS = tests/unit/proxy/test_router tests/unit/proxy/test_access_log \
 	tests/unit/proxy/test_access_log_line tests/unit/proxy/test_proxy_stats
@@ -13,8 +13,8 @@ tests_unit_proxy_test_router_LDADD = $(PROXY_ROUTER_LIBS)
 
 PROXY_SEEING_LIBS = libengine_proxy.a libengine_upstream.a libengine_worker.a libengine_net.a \
 	libengine_h1.a libengine_http.a libengine_loop.a libengine_config.a libengine_stats.a \
-	libengine_mem.a libengine_base.a $(LIBEVENT_LIBS) $(CARES_LIBS) $(YAML_LIBS) \
-	$(JANSSON_LIBS) $(JEMALLOC_LIBS) $(CMOCKA_LIBS)
+	libengine_regex.a libengine_mem.a libengine_base.a $(LIBEVENT_LIBS) $(CARES_LIBS) $(YAML_LIBS) \
+	$(PCRE2_LIBS) $(JANSSON_LIBS) $(JEMALLOC_LIBS) $(CMOCKA_LIBS)
 tests_unit_proxy_test_access_log_SOURCES = tests/unit/proxy/test_access_log.c
 tests_unit_proxy_test_access_log_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_proxy_test_access_log_LDADD = $(PROXY_SEEING_LIBS)
