@@ -6,6 +6,7 @@
  * The admin listener: a small HTTP/1 server on the main thread's loop, over the engine's own codec.
  *
  *	GET  /metrics /healthz /readyz /status /log-level
+ *	GET  /routes /upstreams?offset=N&limit=N /connections
  *	POST /reload /drain /log-level?level=L	over the Unix socket, or with `write: true`
  *
  * Over a Unix socket always (mode 0600 in a directory of mode 0700; where it cannot be made, a

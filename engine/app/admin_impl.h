@@ -92,6 +92,8 @@ struct admin_conn {
 	struct h1		 h1;
 };
 
+struct gate;
+
 /* What a page is made of. */
 struct admin_page {
 	struct admin		*admin;
@@ -115,12 +117,20 @@ bool	admin_answer(struct admin *, bool may_write, const struct msg_req *,
 /* The reload that was asked for is over. */
 bool	admin_say_reloaded(struct admin *, const struct reload_end *, struct admin_reply *);
 
+/* admin_lists.c */
+admin_page_fn admin_routes, admin_upstreams, admin_connections;
+/* Routes of the file. */
+unsigned admin_n_routes(const struct gate *);
+
 /* admin_say.c. False: no memory. */
 bool	admin_say(struct admin_reply *, unsigned status, struct slice text);
 /* Takes over the object; NULL, as jansson has it, is no memory. */
 bool	admin_say_json(struct admin_reply *, unsigned status, json_t *);
 /* A problem of the request itself. */
 bool	admin_problem(struct admin_reply *, unsigned status, struct slice what);
+/* Bytes that are no UTF-8 become U+FFFD. NULL: no memory, as all of jansson. */
+json_t	*admin_json_text(struct slice);
+json_t	*admin_json_mark(struct mark);	/* "file:line" */
 /* Appends to the body; fclose() ends it, and fails where memory did. NULL: no memory. */
 FILE	*admin_stream(struct admin_reply *);
 

@@ -16,8 +16,6 @@
 #include "engine/http/field.h"
 #include "engine/http/uri.h"
 #include "engine/proxy/gate.h"
-#include "engine/upstream/upstream.h"
-#include "engine/upstream/upstream_conf.h"
 #include "engine/worker/worker.h"
 
 /* ---- GET ---- */
@@ -115,42 +113,6 @@ listeners_of(const struct gate *gate, struct stats *stats)
 	return (all);
 }
 
-/* Adds what the workers count for a server to what stands there. */
-static void
-add_count(json_t *upstreams, const struct stats_sum *sum)
-{
-	json_t *servers = json_object_getn(upstreams, sum->labels[0].p, sum->labels[0].len);
-	json_t *server = json_object_getn(servers, sum->labels[1].p, sum->labels[1].len);
-
-	if (server != NULL)
-		(void)json_object_setn_new(server, sum->labels[2].p, sum->labels[2].len,
-		    json_integer(sum->value));
-}
-
-static json_t *
-upstreams_of(const struct gate *gate, struct stats *stats)
-{
-	struct stats_sums sums = stats_collect(stats, STATS_UPSTREAM_CONNECTIONS);
-	json_t *all = json_object();
-
-	for (unsigned i = 0; i < gate->n_upstreams; i++) {
-		const struct upstream *u = gate->upstreams[i];
-		json_t *servers = json_object();
-
-		for (unsigned k = 0; k < u->conf->n_servers; k++) {
-			const struct upstream_server *s = &u->conf->servers[k];
-
-			(void)json_object_setn_new(servers, s->text.p, s->text.len,
-			    json_pack("{s:i, s:i, s:i}", "weight", (int)s->weight, "active", 0,
-			    "idle", 0));
-		}
-		(void)json_object_setn_new(all, u->part.name.p, u->part.name.len, servers);
-	}
-	for (unsigned i = 0; i < sums.n; i++)
-		add_count(all, sums.v[i]);
-	return (all);
-}
-
 static bool
 status(struct admin_page *c, struct admin_reply *r)
 {
@@ -168,7 +130,9 @@ status(struct admin_page *c, struct admin_reply *r)
 
 	if (o != NULL && gate != NULL) {
 		(void)json_object_set_new(o, "listeners", listeners_of(gate, c->admin->stats));
-		(void)json_object_set_new(o, "upstreams", upstreams_of(gate, c->admin->stats));
+		(void)json_object_set_new(o, "routes",
+		    json_integer((json_int_t)admin_n_routes(gate)));
+		(void)json_object_set_new(o, "upstreams", json_integer(gate->n_upstreams));
 	}
 	return (admin_say_json(r, 200, o));
 }
@@ -261,6 +225,9 @@ static const struct {
 	{ SLICE_INIT("/healthz"), healthz, NULL },
 	{ SLICE_INIT("/readyz"), readyz, NULL },
 	{ SLICE_INIT("/status"), status, NULL },
+	{ SLICE_INIT("/routes"), admin_routes, NULL },
+	{ SLICE_INIT("/upstreams"), admin_upstreams, NULL },
+	{ SLICE_INIT("/connections"), admin_connections, NULL },
 	{ SLICE_INIT("/reload"), NULL, reload },
 	{ SLICE_INIT("/drain"), NULL, drain },
 	{ SLICE_INIT("/log-level"), say_level, set_level },

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "engine/app/admin_impl.h"
+#include "engine/base/text.h"
 
 /* How the pages of the admin listener are written. */
 
@@ -32,6 +33,44 @@ admin_say_json(struct admin_reply *r, unsigned status, json_t *o)
 	json_get_alloc_funcs(NULL, &give_back);
 	give_back(text);
 	return (!r->body.failed);
+}
+
+json_t *
+admin_json_text(struct slice s)
+{
+	json_t *text = json_stringn(s.p, s.len);
+	struct prom_text valid = { 0 };
+
+	if (text != NULL)
+		return (text);
+	/* Bytes that are no UTF-8, as a file's name may have. */
+	while (s.len > 0) {
+		unsigned n = text_utf8_len(s);
+
+		prom_put(&valid, n > 0 ? slice_of(s.p, n) : SLICE("\xef\xbf\xbd"));
+		s = slice_skip(s, n > 0 ? n : 1);
+	}
+	if (!valid.failed)
+		text = json_stringn(valid.p, valid.len);
+	prom_text_free(&valid);
+	return (text);
+}
+
+json_t *
+admin_json_mark(struct mark mark)
+{
+	char line[TEXT_U64_MAX];
+	struct prom_text t = { 0 };
+	json_t *text;
+
+	if (mark.file == NULL)
+		return (json_null());
+	prom_put(&t, slice_str(mark.file));
+	prom_put(&t, SLICE(":"));
+	prom_put(&t, slice_of(line, text_u64_digits(line, mark.line)));
+	text = t.failed ? NULL : admin_json_text(slice_of(t.p, t.len));
+	prom_text_free(&t);
+	return (text);
 }
 
 bool

@@ -148,7 +148,7 @@ without_slash(struct slice path)
 static void
 match_hosts(struct routes *r, const struct route_conf *c, struct router_rule *rule)
 {
-	struct slice *v = arena_zarray(r->b->arena, c->hosts.count, sizeof *v);
+	struct slice *v = arena_zarray(r->b->kept, c->hosts.count, sizeof *v);
 
 	for (uint32_t i = 0; i < c->hosts.count; i++)
 		v[i] = keep_host(r, SCHEMA_AT(struct slice, c->hosts, i));
@@ -230,7 +230,6 @@ match(struct routes *r, const struct route_conf *c, struct router_rule *rule)
 		    without_slash(canonical(r, c, "prefix", c->prefix));
 	match_methods(r, c, rule);
 	rule->listeners = match_listeners(r, c);
-	rule->mark = schema_obj_mark(&c->obj);
 	return (errors == diag_errors(r->b->diag) && is_match_sound(c) &&
 	    (c->listeners.count == 0 || rule->listeners != 0));
 }
@@ -536,6 +535,7 @@ compile(struct routes *r, const struct route_conf *c, uint32_t index)
 
 	route.name = name_route(r, c, index);
 	route.mark = keep_mark(r, schema_obj_mark(&c->obj));
+	rule.mark = schema_obj_mark(&c->obj);
 	is_sound = match(r, c, &rule);
 	act(r, c, &route);
 	if (c->prefix.len > 0 && rule.prefix.len > 1)
@@ -593,11 +593,16 @@ build_routes(struct build *b, struct build_names *names)
 	make_layers(r);
 	most = (size_t)list->count * r->n_layers + 1;
 	r->v = arena_zarray(b->kept, most, sizeof *r->v);
-	r->rules = arena_zarray(b->arena, most, sizeof *r->rules);
+	r->rules = arena_zarray(b->kept, most, sizeof *r->rules);
 	for (uint32_t i = 0; i < list->count; i++)
 		compile(r, SCHEMA_OBJ_AT(struct route_conf, *list, i), i);
 	b->gate->routes = r->v;
 	b->gate->n_routes = r->n;
+	b->gate->rules = r->rules;
+	b->gate->n_rules = r->n_rules;
 	/* Beside mistakes it is made only for what it has to say. */
 	b->gate->router = router_build(b->kept, r->rules, r->n_rules, report, r);
+	/* Those of mistakes name the text that was read, which goes. */
+	for (unsigned i = 0; i < r->n_rules; i++)
+		r->rules[i].mark = r->rules[i].route->mark;
 }

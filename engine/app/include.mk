@@ -4,6 +4,7 @@ libengine_app_a_SOURCES = \
 	engine/app/admin.c engine/app/admin.h \
 	engine/app/admin_conn.c \
 	engine/app/admin_impl.h \
+	engine/app/admin_lists.c \
 	engine/app/admin_pages.c \
 	engine/app/admin_say.c \
 	engine/app/app.c engine/app/app.h \

@@ -27,6 +27,7 @@ struct proxy_stats;
 struct regex_work;
 struct route;
 struct router;
+struct router_rule;
 struct sources;
 struct stats_series;
 struct upstream;
@@ -71,6 +72,10 @@ struct gate {
 	const struct access_log_plan *log;
 	const struct route	*routes;
 	unsigned		 n_routes;
+	/* What the router was made from, in the order of the file, for those who show it. A route
+	   of the file is one for each layer of policies, side by side. */
+	const struct router_rule *rules;
+	unsigned		 n_rules;
 	struct upstream		**upstreams;	/* in the order of the file */
 	struct upstream		**upstreams_sorted; /* the same by their place in memory */
 	unsigned		 n_upstreams;

@@ -169,6 +169,13 @@ refresh(struct names_watch *w)
 	endset_unref(&set);
 }
 
+struct endset *
+upstream_names_now(struct upstream *u)
+{
+	return (u->watch == NULL ? endset_ref(u->first_set) :
+	    names_set_build(u->conf, host_of, u->watch));
+}
+
 /* ---- hosts ---- */
 
 static void

@@ -21,6 +21,7 @@
  */
 #include <stdbool.h>
 
+struct endset;
 struct upstream;
 struct upstream_names;
 struct worker;
@@ -47,6 +48,8 @@ bool		 upstream_names_prepare(struct upstream_names *, struct upstream *const *v
 bool		 upstream_names_wait(struct upstream_names *);
 /* The prepared upstreams are in force: those of before are watched no more. */
 void		 upstream_names_commit(struct upstream_names *);
+/* The servers as they are now, a reference for the caller; NULL: no memory. */
+struct endset	*upstream_names_now(struct upstream *);
 /* The prepared upstreams will not be: those of before stay watched. Harmless without any. */
 void		 upstream_names_abort(struct upstream_names *);
 

@@ -21,9 +21,15 @@ workers: 1
 """
 
 
+def ready(gw):
+    """The ports are bound before the Unix socket is."""
+    gw.until(lambda: gw.admin("/readyz").status == 200, what="a gateway that serves")
+    return gw
+
+
 @pytest.fixture
 def gw(start, origin):
-    return start(TEXT.format(more=""), origin=origin.address)
+    return ready(start(TEXT.format(more=""), origin=origin.address))
 
 
 def ask(sock, raw):
@@ -78,8 +84,114 @@ def test_status(gw):
     assert got["pid"] == gw.pid and got["generation"] == 1 and got["workers"] == 1
     assert got["state"] == "serving" and got["program"] == "weir-gateway"
     assert list(got["listeners"]) == ["web"]
-    server = got["upstreams"]["origin"][gw.names["origin"]]
-    assert server["idle"] + server["active"] <= 1
+    assert got["routes"] == 1 and got["upstreams"] == 1
+
+
+def page(gw, target, status=200):
+    got = ask(unix(gw), request("GET", target))
+    assert got[0] == status and got[1][b"content-type"] == b"application/json"
+    return json.loads(got[2])
+
+
+MANY = """
+version: 1
+listeners:
+  web: { listen: "127.0.0.1:@web@" }
+  other: { listen: "127.0.0.1:@other@", body_limit: 1KiB }
+upstreams:
+  origin: { servers: ["@origin@", { address: "localhost:@origin_port@", weight: 3 }] }
+  spare: { servers: ["127.0.0.1:1"], balance: { hash: path } }
+routes:
+  - { name: shop, hosts: [shop.test, "*.shop.test"], prefix: /v1/, methods: [GET, PURGE], upstream: origin }
+  - { path: /gone, listeners: [other], respond: { status: 410 } }
+  - { name: both, prefix: /both, split: { origin: 95, spare: 5 } }
+  - { name: moved, prefix: /old, redirect: { to: /new, status: 308 } }
+admin: { listen: "127.0.0.1:@admin@", socket: admin.sock }
+workers: 1
+"""
+
+
+@pytest.fixture
+def many(start, origin):
+    return ready(start(MANY, origin=origin.address, origin_port=origin.port))
+
+
+def test_routes(many):
+    """Each route once, though the listeners' policies differ, in the words of the file."""
+    got = page(many, "/routes")
+    assert (got["generation"], got["total"], got["offset"]) == (1, 4, 0) and "next" not in got
+    shop, gone, both, moved = got["routes"]
+    line = next(i for i, l in enumerate(MANY.splitlines(), 1) if "name: shop" in l)
+    assert shop == {
+        "name": "shop", "place": "%s:%d" % (many.file, line), "hosts": ["shop.test", "*.shop.test"],
+        "prefix": "/v1", "methods": ["GET", "PURGE"], "listeners": ["web", "other"],
+        "action": "upstream", "upstream": "origin"}
+    assert gone["name"] == "routes[1]" and gone["path"] == "/gone" and "prefix" not in gone
+    assert gone["listeners"] == ["other"] and (gone["action"], gone["status"]) == ("respond", 410)
+    assert both["split"] == {"origin": 95, "spare": 5}
+    assert (moved["action"], moved["status"]) == ("redirect", 308)
+    names = [r["name"] for r in got["routes"]]
+    for limit in (1, 2, 3, 4, 1000):
+        seen, at = [], 0
+        while at is not None:
+            part = page(many, "/routes?limit=%d&offset=%d" % (limit, at))
+            assert len(part["routes"]) <= limit and part["total"] == 4
+            seen += [r["name"] for r in part["routes"]]
+            at = part.get("next")
+        assert seen == names
+    assert page(many, "/routes?offset=4")["routes"] == []
+    for wrong in ("limit=0", "limit=1001", "limit=x", "offset=-1", "offset="):
+        assert page(many, "/routes?" + wrong, 400)["status"] == 400
+
+
+def test_upstreams(many):
+    for _ in range(4):
+        assert many.get("/v1/x", host="shop.test").status == 200
+    got = page(many, "/upstreams")
+    assert got["total"] == 2 and got["generation"] == 1
+    origin, spare = got["upstreams"]
+    assert origin["name"] == "origin" and spare["balance"] == "hash"
+    literal, named = origin["servers"]
+    assert literal["addresses"] == [literal["server"]] == [many.names["origin"]]
+    assert named["weight"] == 3 and named["server"].startswith("localhost:")
+    assert "127.0.0.1:%d" % many.names["origin_port"] in literal["addresses"] + named["addresses"]
+    many.until(lambda: sum(s["requests"] for s in page(many, "/upstreams")["upstreams"][0]["servers"])
+               == 4, 5, "four requests counted")
+    assert spare["servers"] == [{"server": "127.0.0.1:1", "weight": 1, "addresses": ["127.0.0.1:1"],
+                                 "active": 0, "idle": 0, "requests": 0}]
+    assert [u["name"] for u in page(many, "/upstreams?offset=1")["upstreams"]] == ["spare"]
+    assert page(many, "/upstreams?limit=1")["next"] == 1
+
+
+def test_connections(many):
+    with socket.create_connection(("127.0.0.1", many.port())) as s:
+        s.sendall(b"GET /v1/x HTTP/1.1\r\nHost: shop.test\r\n\r\n")
+        assert s.recv(65536).startswith(b"HTTP/1.1 200")
+        got = page(many, "/connections")
+        assert got["open"] == 1 and got["limit"] > 0
+        assert got["listeners"]["web"]["open"] == 1 <= got["listeners"]["web"]["accepted"]
+        assert got["listeners"]["other"] == {"open": 0, "accepted": 0}
+        assert sum(got["upstreams"].values()) == 1
+        # A listener that the file has no more is told of while it has connections.
+        s.sendall(b"POST /both HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx")
+        many.until(lambda: page(many, "/connections")["upstreams"]["active"] == 1, 8, "a request")
+        many.write(MANY.replace("  web: {", "  new: {").replace("@web@", "@new@"))
+        assert ask(unix(many), request("POST", "/reload"))[0] == 200
+        assert page(many, "/connections")["listeners"]["web"]["open"] == 1
+    many.until(lambda: "web" not in page(many, "/connections")["listeners"], 8, "its end")
+
+
+def test_pages_of_a_large_file(start, origin):
+    """No page is larger, or takes longer, for what else there is."""
+    n = 20000
+    routes = "".join("\n  - { prefix: /r%d, respond: { status: 204 } }" % i for i in range(n))
+    gw = start(TEXT.format(more="").replace("routes: [ {", "routes:%s\n  - {" % routes)
+               .replace("origin } ]", "origin }"), origin=origin.address)
+    last = page(gw, "/routes?offset=%d" % (n - 999))
+    assert last["total"] == n + 1 and len(last["routes"]) == 1000 and "next" not in last
+    assert [r["prefix"] for r in last["routes"][-2:]] == ["/r%d" % (n - 1), "/"]
+    assert last["routes"][0]["name"] == "routes[%d]" % (n - 999)
+    assert page(gw, "/routes")["next"] == 1000
 
 
 def test_reload_over_the_socket(gw):

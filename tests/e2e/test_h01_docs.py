@@ -17,6 +17,7 @@ import glob
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -252,8 +253,8 @@ def does_ask_admin(place, command):
     origin, gw = running(place)
     try:
         line = command.replace(":9901", ":%d" % gw.port("admin"))
-        done = subprocess.run([*line.split(), "-f"], stdout=subprocess.PIPE, text=True, timeout=10,
-                              check=True)
+        done = subprocess.run([*shlex.split(line), "-f"], stdout=subprocess.PIPE, text=True,
+                              timeout=10, check=True)
         assert done.stdout
     finally:
         origin.stop()
@@ -292,6 +293,9 @@ COMMANDS = {
     "curl -s http://127.0.0.1:9901/healthz": does_ask_admin,
     "curl -s http://127.0.0.1:9901/readyz": does_ask_admin,
     "curl -s http://127.0.0.1:9901/status": does_ask_admin,
+    "curl -s 'http://127.0.0.1:9901/routes?limit=10'": does_ask_admin,
+    "curl -s http://127.0.0.1:9901/upstreams": does_ask_admin,
+    "curl -s http://127.0.0.1:9901/connections": does_ask_admin,
     "curl -s http://127.0.0.1:9901/metrics": does_ask_admin,
     "curl -s -X POST --unix-socket /run/weir/gateway.sock http://weir/reload":
         does_reload_by_socket,
