@@ -10,6 +10,7 @@
 
 extern const struct filter_ops filter_request_id;	/* request_id.c */
 extern const struct filter_ops filter_ip_acl;		/* ip_acl.c: `ip` */
+extern const struct filter_ops filter_cors;		/* cors.c */
 extern const struct filter_ops filter_request_headers;	/* header_edit.c */
 extern const struct filter_ops filter_response_headers;
 extern const struct filter_ops filter_strip_prefix;	/* path_rewrite.c */

@@ -8,16 +8,19 @@
 static const struct filter_ops *const filters[] = {
 	&filter_request_id,
 	&filter_ip_acl,
+	&filter_cors,
 	&filter_request_headers,
 	&filter_strip_prefix,
 	&filter_rewrite,
 	&filter_response_headers,
 };
 
-/* And those of responses; the id comes first, so that edits may do with it what they like. */
+/* And those of responses; the id comes first, so that edits may do with it what they like. What
+   browsers are told comes last, so that no edit can leave half of it. */
 static const struct filter_ops *const responses[] = {
 	&filter_request_id,
 	&filter_response_headers,
+	&filter_cors,
 };
 
 const struct proxy_program gateway_proxy = {

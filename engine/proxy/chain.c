@@ -70,6 +70,7 @@ chain_build(struct arena *arena, const struct chain_item *items, unsigned n)
 			continue;
 		all[c->n_calls] = (struct chain_link){ .ops = items[i].ops, .conf = items[i].conf,
 			.call = c->n_calls, .filter = items[i].filter };
+		c->answers_preflight |= items[i].ops->answers_preflight;
 		rank[c->n_calls++] = items[i].resp_rank;
 	}
 	at = align_up(c->n_calls * sizeof(struct filter_call));

@@ -39,6 +39,7 @@ struct chain {
 	unsigned		 magic;
 #define CHAIN_MAGIC	0x0e4fa8b5
 	uint16_t		 n_calls;	/* 0: no filters at all */
+	bool			 answers_preflight; /* one of its filters does */
 	uint32_t		 bytes;		/* of the allocation: calls, contexts */
 	struct {
 		const struct chain_link	*v;

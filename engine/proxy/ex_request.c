@@ -42,10 +42,60 @@ read_path(struct exchange *ex, bool *encoded_slash_r)
 	never("uri_rc");
 }
 
+static const struct route *
+find_route(const struct exchange *ex, unsigned method, struct slice method_text)
+{
+	return (router_find(gate_of(ex)->router, ex->req.host, ex->req.path, method, method_text,
+	    ex->down->local->index));
+}
+
+/*
+ * A preflight (Fetch, 4.8) asks on behalf of a request that comes next, so the route of that one
+ * answers it where it has a policy for that, whether it takes OPTIONS or not. Elsewhere it is an
+ * OPTIONS request like any other; but no policy of a route may answer for another route.
+ */
+static const struct route *
+find_preflight(struct exchange *ex, struct slice announced)
+{
+	const struct route *target = find_route(ex, method_of(announced), announced);
+	const struct route *r;
+
+	ex->preflight = PREFLIGHT_OWN;
+	if (target != NULL && target->chain->answers_preflight)
+		return (target);
+	r = find_route(ex, ex->req.method, ex->req.method_text);
+	if (target != r)
+		ex->preflight = PREFLIGHT_OTHER;
+	return (r);
+}
+
+/* The method that a preflight announces; empty: it is none. */
+static struct slice
+announced_method(const struct msg_req *req)
+{
+	const struct hdr *h;
+
+	if (headers_get(&req->m.headers, HDR_ORIGIN) == NULL || req->form == TARGET_ASTERISK)
+		return (SLICE(""));
+	h = headers_get(&req->m.headers, HDR_ACCESS_CONTROL_REQUEST_METHOD);
+	return (h == NULL || headers_next(&req->m.headers, h) != NULL ? SLICE("") : hdr_value(h));
+}
+
+static const struct route *
+route_of(struct exchange *ex)
+{
+	struct slice announced = SLICE("");
+
+	if (unlikely(ex->req.method == METHOD_OPTIONS))
+		announced = announced_method(&ex->req);
+	if (unlikely(announced.len > 0))
+		return (find_preflight(ex, announced));
+	return (find_route(ex, ex->req.method, ex->req.method_text));
+}
+
 enum step_rc
 ex_step_route(struct exchange *ex)
 {
-	const struct gate *gate = gate_of(ex);
 	const struct route *r;
 	enum reason reason;
 	bool encoded_slash;
@@ -53,8 +103,7 @@ ex_step_route(struct exchange *ex)
 	reason = read_path(ex, &encoded_slash);
 	if (reason != REASON_NONE)
 		return (ex_fault(ex, reason));
-	r = router_find(gate->router, ex->req.host, ex->req.path, ex->req.method,
-	    ex->req.method_text, ex->down->local->index);
+	r = route_of(ex);
 	if (r == NULL)
 		return (ex_fault(ex, encoded_slash ? REASON_PATH_REFUSED : REASON_NO_ROUTE));
 	ex->route = r;

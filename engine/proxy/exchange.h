@@ -69,6 +69,7 @@ struct exchange {
 	bool			 opened:1;	/* a connection is there for this try */
 	bool			 reused:1;	/* it had served before */
 	bool			 up_sent:1;	/* the upstream's socket has the whole request */
+	unsigned		 preflight:2;	/* enum filter_preflight */
 	struct worker		*worker;
 	struct down_conn	*down;
 	struct codec_stream	*stream;	/* of the client's codec */

@@ -89,6 +89,18 @@ filter_set_target(struct filter_call *fc, struct slice path, struct slice query,
 	req->has_query = has_query;
 }
 
+const struct msg_req *
+filter_request(const struct filter_call *fc)
+{
+	return (&ex_of(fc)->req);
+}
+
+enum filter_preflight
+filter_preflight(const struct filter_call *fc)
+{
+	return ((enum filter_preflight)ex_of(fc)->preflight);
+}
+
 const struct addr *
 filter_client(const struct filter_call *fc)
 {

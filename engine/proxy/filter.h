@@ -103,6 +103,12 @@ enum body_mode {
 	BODY_WHOLE	/* once, when all of it is here, up to the route's body limit */
 };
 
+enum filter_preflight {
+	PREFLIGHT_NONE,
+	PREFLIGHT_OWN,
+	PREFLIGHT_OTHER		/* another route would, or none */
+};
+
 struct chain_wait;
 struct facts;
 
@@ -117,6 +123,8 @@ struct filter_ops {
 	/* the row of its key; an OBJECT may be SCHEMA_ALWAYS. NULL: none, it is on everywhere */
 	const struct schema_key_ext *key;
 	uint32_t		 timeout_ms;	/* for one wait; 0: no limit of its own */
+	/* It answers preflights: they are routed by the request that they announce (router.h). */
+	bool			 answers_preflight;
 
 	/*
 	 * Main thread, while a snapshot is built: check, resolve, precompute. conf is a copy of
@@ -158,6 +166,10 @@ void	filter_set_request_id(struct filter_call *, struct slice);
 void	filter_set_target(struct filter_call *, struct slice path, struct slice query,
 	    bool has_query);
 
+/* The request, edited as far as it came; for other phases than the one that is given it. */
+const struct msg_req *filter_request(const struct filter_call *);
+/* Is it a preflight (Fetch, 4.8), and would this route also serve the request that it announces? */
+enum filter_preflight filter_preflight(const struct filter_call *);
 /* What is known of the client. Address: the peer's, or the one that trusted proxies named. */
 const struct addr *filter_client(const struct filter_call *);
 /* Is the peer one of the listener's trusted proxies? */

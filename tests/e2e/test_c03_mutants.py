@@ -86,6 +86,17 @@ routes:
     response_headers:
       remove:
         - Server
+    cors:
+      origins:
+        - https://app.example.com
+      methods:
+        - PUT
+      headers:
+        - X-User
+      expose:
+        - X-Total
+      credentials: true
+      max_age: 10m
   - name: second
     path: /split
     split:

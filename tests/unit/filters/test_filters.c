@@ -11,102 +11,9 @@
 
 #include <cmocka.h>
 
-#include "filters/filters.h"
-#include "tests/loop/rig.h"
+#include "tests/unit/filters/runs.h"
 
 /* The shipped filters in a whole gateway: what they do, and which configurations they refuse. */
-
-static const struct filter_ops *const filters[] = {
-	&filter_request_id, &filter_ip_acl, &filter_request_headers, &filter_strip_prefix,
-	&filter_rewrite, &filter_response_headers,
-};
-static const struct filter_ops *const responses[] = {
-	&filter_request_id, &filter_response_headers,
-};
-static const struct proxy_program program = {
-	.filters = filters, .n_filters = sizeof filters / sizeof filters[0],
-	.responses = responses, .n_responses = sizeof responses / sizeof responses[0],
-	.via = SLICE_INIT("Via: 1.1 rig\r\n"),
-	.via_1_0 = SLICE_INIT("Via: 1.0 rig\r\n"), .server_name = SLICE_INIT("rig"),
-};
-
-#define HEAD(listener)							\
-	"version: 1\n"							\
-	"listeners: { web: { listen: \"127.0.0.1:8080\"" listener " } }\n"	\
-	"upstreams: { u: { servers: [\"10.0.0.1:80\"] } }\n"		\
-	"routes:\n"
-#define TRUSTED	", trusted_proxies: [0.0.0.0/0, \"::/0\"]"
-#define UNTRUSTED ", trusted_proxies: [203.0.113.1]"
-
-/* One request and what both sides see. Wanted and unwanted texts are split by '|'. */
-struct run {
-	const char *listener;	/* more of it, or "" */
-	const char *route;	/* without `upstream:` */
-	const char *request;	/* request line's method and target, then fields */
-	const char *response;	/* fields of the upstream's */
-	const char *to_upstream, *not_to_upstream;	/* NULL: it must not be asked */
-	const char *to_client, *not_to_client;
-};
-
-static void
-look(const struct run *r, const char *who, struct slice got, const char *wanted, bool is_wanted)
-{
-	struct slice rest = slice_str(wanted), piece;
-
-	while (rest.len > 0 && slice_split(&rest, '|', &piece)) {
-		if ((slice_find(got, piece) >= 0) != is_wanted)
-			fail_msg("route { %s }, request %s: %s %s \"%.*s\", got %.*s", r->route,
-			    r->request, who, is_wanted ? "should see" : "should not see",
-			    (int)piece.len, piece.p, (int)got.len, got.p);
-	}
-}
-
-static void
-answer(const struct run *r, char *text, size_t size)
-{
-	struct sim_conn *s = sim_server_take("10.0.0.1:80");
-
-	if (r->to_upstream == NULL) {
-		assert_null(s);
-		return;
-	}
-	if (s == NULL)
-		fail_msg("route { %s }: the upstream was not asked", r->route);
-	look(r, "the upstream", sim_received(s), r->to_upstream, true);
-	look(r, "the upstream", sim_received(s), r->not_to_upstream, false);
-	snprintf(text, size, "HTTP/1.1 200 OK\r\n%sContent-Length: 2\r\n\r\nhi", r->response);
-	sim_send(s, slice_str(text));
-}
-
-static void
-check_run(const struct run *r)
-{
-	char text[2048];
-	struct sim_conn *c;
-
-	snprintf(text, sizeof text, HEAD("%s") "  - { upstream: u, %s }\n", r->listener, r->route);
-	rig_start(&program, text);
-	sim_server("10.0.0.1:80", SIM_ACCEPT);
-	c = sim_client_connect(8080);
-	snprintf(text, sizeof text, "%.*s HTTP/1.1\r\nHost: h\r\n%s\r\n",
-	    (int)strcspn(r->request, "|"), r->request,
-	    strchr(r->request, '|') == NULL ? "" : strchr(r->request, '|') + 1);
-	sim_send(c, slice_str(text));
-	sim_run_until_idle();
-	answer(r, text, sizeof text);
-	look(r, "the client", sim_received(c), r->to_client, true);
-	look(r, "the client", sim_received(c), r->not_to_client, false);
-	sim_close(c);
-	rig_stop();
-}
-
-static void
-check_runs(const struct run *runs, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		check_run(&runs[i]);
-}
-#define CHECK_RUNS(runs)	check_runs(runs, sizeof (runs) / sizeof (runs)[0])
 
 static void
 test_strip_prefix(void **state)
@@ -175,16 +82,16 @@ test_ip(void **state)
 		{ "", "prefix: /, ip: { deny: [0.0.0.0/0, \"::/0\"] }", "GET /", "", NULL, "",
 		    "HTTP/1.1 403 |ip_denied|X-Request-Id: ", "" },
 		/* deny beats allow, whatever is the narrower */
-		{ TRUSTED, "prefix: /, ip: { allow: [203.0.113.7], deny: [203.0.113.0/24] }",
+		{ RUNS_TRUSTED, "prefix: /, ip: { allow: [203.0.113.7], deny: [203.0.113.0/24] }",
 		    "GET /|X-Forwarded-For: 203.0.113.7\r\n", "", NULL, "", "403", "" },
-		{ TRUSTED, "prefix: /, ip: { allow: [203.0.113.0/24], deny: [203.0.113.7] }",
+		{ RUNS_TRUSTED, "prefix: /, ip: { allow: [203.0.113.0/24], deny: [203.0.113.7] }",
 		    "GET /|X-Forwarded-For: 203.0.113.8\r\n", "", "GET /", "", "200", "" },
-		{ TRUSTED, "prefix: /, ip: { allow: [\"2001:db8::/32\"] }",
+		{ RUNS_TRUSTED, "prefix: /, ip: { allow: [\"2001:db8::/32\"] }",
 		    "GET /|X-Forwarded-For: 2001:db8::5\r\n", "", "GET /", "", "200", "" },
-		{ TRUSTED, "prefix: /, ip: { allow: [\"2001:db8::/32\"] }",
+		{ RUNS_TRUSTED, "prefix: /, ip: { allow: [\"2001:db8::/32\"] }",
 		    "GET /|X-Forwarded-For: 2001:db9::5\r\n", "", NULL, "", "403", "" },
 		/* who is not trusted names nobody */
-		{ UNTRUSTED, "prefix: /, ip: { allow: [203.0.113.7] }",
+		{ RUNS_UNTRUSTED, "prefix: /, ip: { allow: [203.0.113.7] }",
 		    "GET /|X-Forwarded-For: 203.0.113.7\r\n", "", NULL, "", "403", "" },
 	};
 
@@ -235,18 +142,18 @@ test_request_id_kept_or_not(void **state)
 	static const struct run runs[] = {
 		{ "", "prefix: /", "GET /|" ID, "", "\r\nX-Request-Id: ", "mine", "\r\nX-Request-Id: ",
 		    "mine" },
-		{ UNTRUSTED, "prefix: /", "GET /|" ID, "", "\r\nX-Request-Id: ", "mine", "200", "" },
-		{ TRUSTED, "prefix: /", "GET /|" ID, "", "\r\n" ID, "", "mine-1\r\n", "" },
-		{ TRUSTED, "prefix: /, request_id: { keep: never }", "GET /|" ID, "",
+		{ RUNS_UNTRUSTED, "prefix: /", "GET /|" ID, "", "\r\nX-Request-Id: ", "mine", "200", "" },
+		{ RUNS_TRUSTED, "prefix: /", "GET /|" ID, "", "\r\n" ID, "", "mine-1\r\n", "" },
+		{ RUNS_TRUSTED, "prefix: /, request_id: { keep: never }", "GET /|" ID, "",
 		    "\r\nX-Request-Id: ", "mine", "200", "" },
 		{ "", "prefix: /, request_id: { keep: always }", "GET /|" ID, "", "\r\n" ID, "",
 		    "mine-1\r\n", "" },
 		/* two of them, or one that is more than a word */
-		{ TRUSTED, "prefix: /", "GET /|" ID "x-request-id: b\r\n", "", "\r\nX-Request-Id: ",
+		{ RUNS_TRUSTED, "prefix: /", "GET /|" ID "x-request-id: b\r\n", "", "\r\nX-Request-Id: ",
 		    "mine|x-request-id", "200", "" },
-		{ TRUSTED, "prefix: /", "GET /|X-Request-Id: mine\"}\r\n", "", "\r\nX-Request-Id: ",
+		{ RUNS_TRUSTED, "prefix: /", "GET /|X-Request-Id: mine\"}\r\n", "", "\r\nX-Request-Id: ",
 		    "mine", "200", "" },
-		{ TRUSTED, "prefix: /", "GET /|X-Request-Id: \r\n", "", "\r\nX-Request-Id: ", "Id: \r\n",
+		{ RUNS_TRUSTED, "prefix: /", "GET /|X-Request-Id: \r\n", "", "\r\nX-Request-Id: ", "Id: \r\n",
 		    "200", "" },
 		/* the upstream's own is not the client's business */
 		{ "", "prefix: /", "GET /", "X-Request-Id: theirs\r\n", "\r\nX-Request-Id: ", "",
@@ -276,7 +183,7 @@ test_request_ids_differ(void **state)
 	char first[33] = "";
 
 	(void)state;
-	rig_start(&program, HEAD("") "  - { prefix: /, upstream: u }\n");
+	rig_start(&runs_program, RUNS_HEAD("") "  - { prefix: /, upstream: u }\n");
 	sim_server("10.0.0.1:80", SIM_ACCEPT);
 	for (unsigned i = 0; i < 2; i++) {
 		struct sim_conn *c = sim_client_connect(8080), *s;
@@ -310,7 +217,7 @@ test_request_id_of_refusals(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
-		rig_start(&program, HEAD("") "  - { prefix: /a, upstream: u }\n");
+		rig_start(&runs_program, RUNS_HEAD("") "  - { prefix: /a, upstream: u }\n");
 		c = sim_client_connect(8080);
 		sim_send(c, slice_str(requests[i]));
 		got = sim_received(c);
@@ -326,7 +233,7 @@ test_request_id_of_refusals(void **state)
 static void
 test_mistakes(void **state)
 {
-	static const struct { const char *route, *says; } cases[] = {
+	static const struct mistake cases[] = {
 		{ "prefix: /a, strip_prefix: true, rewrite: { path: /x }", "strip_prefix and rewrite" },
 		{ "prefix: /a, rewrite: { path: /x, prefix: /y }", "\"path\" and \"prefix\"" },
 		{ "prefix: /a, rewrite: {}", "one of \"path\" and \"prefix\" is due" },
@@ -360,16 +267,9 @@ test_mistakes(void **state)
 		{ "prefix: /a, request_headers: { sett: { X: a } }", "did you mean \"set\"" },
 		{ "prefix: /a, request_id: { keep: trustd }", "trusted" },
 	};
-	char text[1024], *says;
 
 	(void)state;
-	for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		snprintf(text, sizeof text, HEAD("") "  - { upstream: u, %s }\n", cases[i].route);
-		says = rig_mistakes(&program, text);
-		if (strstr(says, "error: ") == NULL || strstr(says, cases[i].says) == NULL)
-			fail_msg("{ %s }: wanted %s, got %s", cases[i].route, cases[i].says, says);
-		free(says);
-	}
+	CHECK_MISTAKES(cases);
 }
 
 /* Where strip_prefix is inherited, or false, a route without a prefix is none of its business. */
@@ -377,9 +277,9 @@ static void
 test_strip_prefix_where_none_is_due(void **state)
 {
 	static const char *const texts[] = {
-		HEAD("") "  - { upstream: u, path: /a, strip_prefix: false }\n",
-		HEAD("") "  - { upstream: u, path: /a, strip_prefix: off }\n",
-		HEAD("") "  - { upstream: u, prefix: /, strip_prefix: true }\n",
+		RUNS_HEAD("") "  - { upstream: u, path: /a, strip_prefix: false }\n",
+		RUNS_HEAD("") "  - { upstream: u, path: /a, strip_prefix: off }\n",
+		RUNS_HEAD("") "  - { upstream: u, prefix: /, strip_prefix: true }\n",
 		"version: 1\n"
 		"listeners: { web: { listen: \"127.0.0.1:8080\", strip_prefix: true } }\n"
 		"upstreams: { u: { servers: [\"10.0.0.1:80\"] } }\n"
@@ -389,7 +289,7 @@ test_strip_prefix_where_none_is_due(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-		char *says = rig_mistakes(&program, texts[i]);
+		char *says = rig_mistakes(&runs_program, texts[i]);
 
 		assert_string_equal(says, "");
 		free(says);
@@ -403,7 +303,7 @@ test_strip_prefix_is_told_once(void **state)
 	char *says;
 
 	(void)state;
-	says = rig_mistakes(&program,
+	says = rig_mistakes(&runs_program,
 	    "version: 1\n"
 	    "listeners:\n"
 	    "  a: { listen: \"127.0.0.1:8080\", body_limit: 1MiB }\n"
@@ -413,7 +313,7 @@ test_strip_prefix_is_told_once(void **state)
 	assert_non_null(strstr(says, "takes off"));
 	assert_null(strstr(strstr(says, "takes off") + 1, "takes off"));
 	free(says);
-	says = rig_mistakes(&program, HEAD("") "  - { upstream: u, prefx: /a, strip_prefix: true }\n"
+	says = rig_mistakes(&runs_program, RUNS_HEAD("") "  - { upstream: u, prefx: /a, strip_prefix: true }\n"
 	    "  - { upstream: u, prefix: a, strip_prefix: true }\n");
 	assert_non_null(strstr(says, "error"));
 	assert_null(strstr(says, "takes off"));
@@ -426,7 +326,7 @@ test_layers(void **state)
 	struct sim_conn *c, *s;
 
 	(void)state;
-	rig_start(&program,
+	rig_start(&runs_program,
 	    "version: 1\n"
 	    "listeners: { web: { listen: \"127.0.0.1:8080\", request_headers: { set: { X-L: l } } } }\n"
 	    "upstreams: { u: { servers: [\"10.0.0.1:80\"] } }\n"
