@@ -141,6 +141,24 @@ upgrade_token(const struct msg *m, unsigned conn)
 	return (s);
 }
 
+/* Of TE only this word goes on: trailers do, whoever sends them, and codings end here. */
+static bool
+te_names_trailers(const struct msg *m)
+{
+	const struct hdr *row = headers_get_hop(&m->headers, HDR_TE);
+
+	for (; row != NULL; row = headers_next(&m->headers, row)) {
+		struct slice rest = hdr_value(row);
+		struct slice word;
+
+		while (slice_split(&rest, ',', &word)) {
+			if (slice_eq_fold(slice_trim(word), SLICE("trailers")))
+				return (true);
+		}
+	}
+	return (false);
+}
+
 static enum reason
 fill_expect(struct msg_req *r)
 {
@@ -189,6 +207,8 @@ h1_req_fill(struct msg_req *r, const struct h1_head *h)
 			return (REASON_REQUEST_MALFORMED);
 		r->upgrade = upgrade_token(&r->m, conn);
 	}
+	/* An HTTP/1.0 client gets no chunks, and so no trailers. */
+	r->te_trailers = r->m.version == HTTP_1_1 && te_names_trailers(&r->m);
 	return (fill_expect(r));
 }
 

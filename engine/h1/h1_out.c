@@ -102,6 +102,7 @@ send_request(struct h1 *h, const struct msg_req *r, struct pipe *body)
 	}
 	f.close = h->draining;
 	f.upgrade = r->upgrade;
+	f.te_trailers = r->te_trailers;
 	must(body != NULL || (state == H1_OUT_HEAD && r->upgrade.len == 0));
 	p = room(h, h1_request_bound(r, &f));
 	if (p == NULL || (p = h1_put_request(p, r, &f)) == NULL) {

@@ -10,7 +10,7 @@
 #include "engine/h1/h1_scan.h"
 
 enum {
-	/* Versions, separators, Content-Length with 19 digits, Connection, Transfer-Encoding. */
+	/* Versions, separators, Content-Length of 19 digits, Connection, Transfer-Encoding, TE. */
 	FIXED_BYTES = 192
 };
 
@@ -95,6 +95,10 @@ put_framing(char *p, const struct h1_framing *f)
 		p = PUT(p, "Connection: upgrade\r\nUpgrade: ");
 		p = put_slice(p, f->upgrade);
 		p = PUT(p, "\r\n");
+	} else if (unlikely(f->te_trailers)) {
+		/* TE is for one connection, which it must say itself (RFC 9110, 10.1.4). */
+		p = f->close ? PUT(p, "Connection: close, TE\r\n") : PUT(p, "Connection: TE\r\n");
+		p = PUT(p, "TE: trailers\r\n");
 	} else if (f->close) {
 		p = PUT(p, "Connection: close\r\n");
 	} else if (f->keep_alive) {

@@ -18,6 +18,7 @@ struct h1_framing {
 	bool		 chunked;
 	bool		 close;		/* Connection: close */
 	bool		 keep_alive;	/* Connection: keep-alive, which HTTP/1.0 clients need */
+	bool		 te_trailers;	/* TE: trailers, and Connection: TE; not with an upgrade */
 	struct slice	 upgrade;	/* Connection: upgrade and Upgrade; or empty */
 };
 

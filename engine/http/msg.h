@@ -49,6 +49,7 @@ struct msg_req {
 	uint8_t		 form;		/* enum target_form */
 	bool		 scheme_https:1;
 	bool		 expect_continue:1; /* Expect: 100-continue, and the client waits */
+	bool		 te_trailers:1;	/* TE names trailers: who asks reads them */
 	struct slice	 method_text;
 	struct slice	 target;	/* as received */
 	struct slice	 authority;	/* host[:port] as received; 1.0 may have none */

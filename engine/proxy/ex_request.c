@@ -153,6 +153,67 @@ split_upstream(struct exchange *ex)
 	return (r->split[i].upstream);
 }
 
+/* All digits; what is too large for the type is as good as the largest. */
+static bool
+read_count(struct slice text, uint64_t *n_r)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.p[i] < '0' || text.p[i] > '9')
+			return (false);
+		n = n > UINT32_MAX ? n : n * 10 + (uint64_t)(text.p[i] - '0');
+	}
+	*n_r = n;
+	return (text.len > 0);
+}
+
+/* The answer of who is asked last. To TRACE it would be the request itself, with whatever proxies
+   before us put into it: that is refused. */
+static enum step_rc
+answer_last(struct exchange *ex)
+{
+	if (ex->req.method == METHOD_TRACE)
+		return (ex_fault(ex, REASON_METHOD_REFUSED));
+	if (!local_reply_make(ex, 204, SLICE(""), SLICE("")) ||
+	    !headers_set_id(&ex->resp.m.headers, HDR_ALLOW, SLICE(LOCAL_REPLY_ALLOW)))
+		return (ex_fault(ex, REASON_OVERLOADED));
+	ex->local = true;
+	return (ex_go(ex, EX_RESP_FILTERS));
+}
+
+/* RFC 9110, 7.6.2: how many may pass an OPTIONS or a TRACE on; other methods do not count. */
+static enum step_rc
+count_forwards(struct exchange *ex, const struct hdr *row)
+{
+	struct headers *hs = &ex->req.m.headers;
+	const char *less;
+	uint64_t n;
+
+	if (headers_next(hs, row) != NULL || !read_count(hdr_value(row), &n))
+		return (ex_fault(ex, REASON_REQUEST_MALFORMED));
+	if (n == 0)
+		return (answer_last(ex));
+	less = arena_printf(&ex->arena, "%llu", (unsigned long long)(n - 1));
+	if (less == NULL || !headers_set_id(hs, HDR_MAX_FORWARDS, slice_str(less)))
+		return (ex_fault(ex, REASON_OVERLOADED));
+	return (ex_go(ex, EX_OPEN));
+}
+
+static enum step_rc
+forward(struct exchange *ex, struct upstream *u)
+{
+	const struct hdr *row;
+
+	ex->upstream = u;
+	if (unlikely(ex->req.method == METHOD_OPTIONS || ex->req.method == METHOD_TRACE)) {
+		row = headers_get(&ex->req.m.headers, HDR_MAX_FORWARDS);
+		if (row != NULL)
+			return (count_forwards(ex, row));
+	}
+	return (ex_go(ex, EX_OPEN));
+}
+
 enum step_rc
 ex_step_act(struct exchange *ex)
 {
@@ -161,11 +222,9 @@ ex_step_act(struct exchange *ex)
 
 	switch ((enum route_action)r->action) {
 	case ROUTE_UPSTREAM:
-		ex->upstream = r->upstream;
-		return (ex_go(ex, EX_OPEN));
+		return (forward(ex, r->upstream));
 	case ROUTE_SPLIT:
-		ex->upstream = split_upstream(ex);
-		return (ex_go(ex, EX_OPEN));
+		return (forward(ex, split_upstream(ex)));
 	case ROUTE_REDIRECT:
 		ok = redirect_make(ex);
 		break;

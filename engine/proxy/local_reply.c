@@ -151,7 +151,7 @@ local_reply_reason(struct exchange *ex, enum reason reason)
 		    SLICE(LOCAL_REPLY_RETRY_AFTER));
 	if (ok && info->status == 405)
 		ok = headers_set_id(&ex->resp.m.headers, HDR_ALLOW,
-		    SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+		    SLICE(LOCAL_REPLY_ALLOW));
 	/* Where no filter has seen the request none will tell its name. */
 	if (ok && (ex->route == NULL ||
 	    (ex->chain.chain == NULL && ex->route->chain->n_calls > 0)))

@@ -19,6 +19,10 @@ struct worker;
 /* Seconds; said on 429 and 503 where nothing better is known. */
 #define LOCAL_REPLY_RETRY_AFTER	"1"
 
+/* For Allow: what is served, and passed on whatever the server then says of it. TRACE is passed on
+   too, and not offered: what it brings to light is seldom meant to be seen. */
+#define LOCAL_REPLY_ALLOW	"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
 /* Fills ex->resp and ex->resp_body from the reason. False: no memory, cut the connection. */
 bool	local_reply_reason(struct exchange *, enum reason);
 /* Fills them with a given status, type and body (bytes that outlive the exchange, or are in its

@@ -313,6 +313,123 @@ test_host_of_the_client(void **state)
 	assert_false(has(s, "\r\nHost: " SERVER "\r\n"));
 }
 
+/* ---- fields that this hop counts or speaks for ---- */
+
+/* What the server sees of these lines, in a request of that method; NULL: it is not asked. */
+struct passed {
+	const char	*method;
+	const char	*lines;
+	const char	*to_server;
+	const char	*to_client;	/* a part of the answer where it is not asked */
+};
+
+static void
+assert_passed(const struct passed *t)
+{
+	struct sim_conn *c = client(), *s;
+
+	sim_send(c, slice_str(t->method));
+	sim_send(c, SL(" /a HTTP/1.1\r\nHost: example.org\r\n"));
+	sim_send(c, slice_str(t->lines));
+	sim_send(c, SL("\r\n"));
+	sim_run_until_idle();
+	s = sim_server_take(SERVER);
+	if (t->to_server == NULL) {
+		assert_null(s);
+		assert_has(c, t->to_client);
+	} else {
+		assert_non_null(s);
+		assert_has(s, t->to_server);
+		sim_send(s, SL("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"));
+		assert_has(c, "HTTP/1.1 204");
+		sim_close(s);
+	}
+	sim_close(c);
+	sim_run_until_idle();
+	if (s != NULL)
+		forget(s);
+	OK(gw_is_empty(true));
+}
+
+/* RFC 9110, 7.6.2 */
+static void
+test_max_forwards(void **state)
+{
+	static const struct passed all[] = {
+		{ "OPTIONS", "Max-Forwards: 3\r\n", "\r\nMax-Forwards: 2\r\n", NULL },
+		{ "OPTIONS", "Max-Forwards: 1\r\n", "\r\nMax-Forwards: 0\r\n", NULL },
+		{ "OPTIONS", "Max-Forwards: 007\r\n", "\r\nMax-Forwards: 6\r\n", NULL },
+		{ "TRACE", "Max-Forwards: 10\r\n", "\r\nMax-Forwards: 9\r\n", NULL },
+		{ "OPTIONS", "Max-Forwards: 99999999999999999999999\r\n", "\r\nMax-Forwards: 99",
+		    NULL },
+		{ "OPTIONS", "Max-Forwards: 0\r\n", NULL, "HTTP/1.1 204 No Content\r\n" },
+		{ "OPTIONS", "Max-Forwards: 0\r\n", NULL, "\r\nAllow: GET, HEAD, POST, PUT, " },
+		{ "TRACE", "Max-Forwards: 0\r\n", NULL, "HTTP/1.1 405 " },
+		{ "OPTIONS", "Max-Forwards: -1\r\n", NULL, "HTTP/1.1 400 " },
+		{ "OPTIONS", "Max-Forwards: 1, 2\r\n", NULL, "HTTP/1.1 400 " },
+		{ "OPTIONS", "Max-Forwards:\r\n", NULL, "HTTP/1.1 400 " },
+		{ "TRACE", "Max-Forwards: 1\r\nMax-Forwards: 2\r\n", NULL, "HTTP/1.1 400 " },
+		/* of other methods it says nothing */
+		{ "GET", "Max-Forwards: 0\r\n", "\r\nMax-Forwards: 0\r\n", NULL },
+		{ "OPTIONS", "X: 0\r\n", "OPTIONS /a HTTP/1.1\r\n", NULL },
+	};
+
+	(void)state;
+	OK(gw_start(CONF));
+	for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
+		assert_passed(&all[i]);
+}
+
+/* Where we answer ourselves nothing is passed on, so nothing is counted. */
+static void
+test_max_forwards_of_our_own(void **state)
+{
+	struct sim_conn *c;
+
+	(void)state;
+	OK(gw_start(CONF_LISTEN("") "routes: [ { prefix: /, respond: { body: here } } ]\n"));
+	c = client();
+	sim_send(c, SL("OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n"));
+	assert_has(c, "\r\n\r\nhere");
+}
+
+/* RFC 9110, 10.1.4: it is for one connection, so it is said anew, and that it is. */
+static void
+test_te(void **state)
+{
+	static const struct passed all[] = {
+		{ "GET", "TE: trailers\r\n", "\r\nConnection: TE\r\nTE: trailers\r\n\r\n", NULL },
+		{ "GET", "Connection: te\r\nTE: gzip;q=0.5,Trailers\r\n",
+		    "\r\nConnection: TE\r\nTE: trailers\r\n\r\n", NULL },
+		{ "GET", "TE: deflate\r\nTE: trailers\r\n",
+		    "\r\nConnection: TE\r\nTE: trailers\r\n\r\n", NULL },
+		{ "POST", "Content-Length: 0\r\nTE: trailers\r\n",
+		    "\r\nContent-Length: 0\r\nConnection: TE\r\nTE: trailers\r\n\r\n", NULL },
+		/* our fields are the last, and what frames the message */
+		{ "GET", "TE: gzip\r\n", "\r\nVia: 1.1 weir\r\n\r\n", NULL },
+		{ "GET", "TE: trailers;q=0\r\n", "\r\nVia: 1.1 weir\r\n\r\n", NULL },
+		{ "GET", "TE:\r\nConnection: TE\r\n", "\r\nVia: 1.1 weir\r\n\r\n", NULL },
+	};
+	struct sim_conn *c, *s;
+
+	(void)state;
+	OK(gw_start(CONF));
+	for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
+		assert_passed(&all[i]);
+	/* A tunnel has no trailers, an HTTP/1.0 client no chunks. */
+	c = client();
+	sim_send(c, SL("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade, TE\r\n"
+	    "Upgrade: websocket\r\nTE: trailers\r\n\r\n"));
+	s = server(SERVER);
+	assert_has(s, "\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+	assert_false(has(s, "TE: "));
+	c = client();
+	sim_send(c, SL("GET / HTTP/1.0\r\nHost: a\r\nTE: trailers\r\n\r\n"));
+	s = server(SERVER);
+	assert_has(s, "GET / HTTP/1.1\r\n");
+	assert_false(has(s, "TE: "));
+}
+
 int
 main(void)
 {
@@ -325,6 +442,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_pipelined, world_begin, world_end),
 		cmocka_unit_test_setup_teardown(test_host_of_the_server, world_begin, world_end),
 		cmocka_unit_test_setup_teardown(test_host_of_the_client, world_begin, world_end),
+		cmocka_unit_test_setup_teardown(test_max_forwards, world_begin, world_end),
+		cmocka_unit_test_setup_teardown(test_max_forwards_of_our_own, world_begin, world_end),
+		cmocka_unit_test_setup_teardown(test_te, world_begin, world_end),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
