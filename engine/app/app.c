@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/app/app_impl.h"
 #include "engine/mem/alloc.h"
@@ -32,9 +34,24 @@ static const struct app_command {
 /* The one process. Static, so that whatever it holds is never lost sight of. */
 static struct app app;
 
+/*
+ * Who starts us may have closed them. A socket that came to stand there would be written logs into,
+ * so something else does; what is written to it fails, and is counted.
+ */
+static void
+hold_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		/* The lowest that is free, which is this one. */
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+	}
+}
+
 int
 app_main(const struct app_program *prog, int argc, char **argv)
 {
+	hold_standard_descriptors();
 	app.magic = APP_MAGIC;
 	app.prog = prog;
 	if (!app_options_parse(&app.opt, prog, argc, argv))

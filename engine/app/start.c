@@ -161,7 +161,9 @@ watch_signals(struct app *app)
 	static const int all[] = { SIGHUP, SIGUSR1, SIGTERM, SIGQUIT, SIGINT };
 	struct err *err;
 
+	/* Writes say it: to who has left, of a file that is as large as it may be. */
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
 		err = sig_add(app->main.loop, all[i], on_signal, app);
 		if (err != NULL)

@@ -5,6 +5,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/log.h"
+#include "engine/base/rnd.h"
 #include "engine/mem/alloc.h"
 #include "engine/proxy/access_log.h"
 #include "engine/proxy/access_log_line.h"
@@ -17,6 +18,7 @@ struct access_log {
 #define ACCESS_LOG_MAGIC	0x6ac1f09e
 	const struct access_log_plan	*plan;		/* NULL: off */
 	struct stats_series		*dropped;
+	struct rnd			 rnd;		/* which lines a sample is made of */
 	struct access_log_stamp		 stamp;
 	struct access_log_ring		 ring;
 	char				 line[ACCESS_LOG_LINE_BYTES];
@@ -32,6 +34,7 @@ access_log_new(struct stats_shard *sh)
 	memset(log, 0, offsetof(struct access_log, line));
 	log->magic = ACCESS_LOG_MAGIC;
 	access_log_stamp_init(&log->stamp);
+	rnd_init(&log->rnd);
 	log->dropped = stats_plain(sh, STATS_LOG_DROPPED);
 	log->ring.p = mem_try_map(4096, ACCESS_LOG_RING_BYTES);
 	if (log->ring.p == NULL || !access_log_writer_add(&log->ring)) {
@@ -57,7 +60,7 @@ access_log_plan_default(struct access_log_plan *plan)
 	plan->magic = ACCESS_LOG_PLAN_MAGIC;
 	plan->to = ACCESS_LOG_STDOUT;
 	plan->level = LOG_LEVEL_INFO;
-	for (uint8_t i = 0; i < ACCESS_LOG_FIELD__MAX; i++) {
+	for (uint8_t i = 0; i < ACCESS_LOG_NAMED; i++) {
 		if (i != ACCESS_LOG_QUERY)
 			plan->fields[plan->n_fields++] = i;
 	}
@@ -98,6 +101,15 @@ access_log_ring_free(struct access_log_ring *r)
 	xfree(log);
 }
 
+static CC_COLD bool
+is_chosen(struct access_log *log, const struct facts *f)
+{
+	enum { ALL_PPM = 1000000 };
+	uint32_t ppm = log->plan->sample[access_log_class(f)].ppm;
+
+	return (ppm == ALL_PPM || rnd_below(&log->rnd, ALL_PPM) < ppm);
+}
+
 void
 access_log_write(struct access_log *log, const struct facts *f)
 {
@@ -105,6 +117,8 @@ access_log_write(struct access_log *log, const struct facts *f)
 
 	CHECK_OBJ(log, ACCESS_LOG_MAGIC);
 	if (log->plan == NULL)
+		return;
+	if (unlikely(log->plan->sample != NULL) && !is_chosen(log, f))
 		return;
 	n = access_log_line(&log->stamp, log->plan, f, log->line);
 	if (unlikely(!access_log_ring_put(&log->ring, slice_of(log->line, n))))

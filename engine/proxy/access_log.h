@@ -14,6 +14,7 @@
 
 #include "engine/base/slice.h"
 #include "engine/mem/err.h"
+#include "engine/proxy/access_log_redact.h"
 
 struct access_log;	/* a worker's end */
 struct arena;
@@ -43,7 +44,18 @@ enum access_log_field {
 	ACCESS_LOG_DURATION_MS,
 	ACCESS_LOG_PHASES,
 	ACCESS_LOG_USER_AGENT,
+	/* where keys of their own ask for them */
+	ACCESS_LOG_REQUEST_HEADERS,
+	ACCESS_LOG_RESPONSE_HEADERS,
+	ACCESS_LOG_SAMPLE_RATE,
 	ACCESS_LOG_FIELD__MAX
+};
+
+enum {
+	ACCESS_LOG_NAMED = ACCESS_LOG_REQUEST_HEADERS,	/* those that `fields` may name */
+	ACCESS_LOG_HEADERS_MAX = 8,	/* fields of the message, in either direction */
+	ACCESS_LOG_HEADER_BYTES = 64,	/* of such a field's name */
+	ACCESS_LOG_CLASSES = 6		/* of statuses, by their first digit; 0: always told */
 };
 
 enum access_log_format {
@@ -58,6 +70,20 @@ enum access_log_to {
 	ACCESS_LOG_SYSLOG	/* facility local7, level info */
 };
 
+/* A header field of the message that is told. */
+struct access_log_header {
+	struct slice	 name;
+	struct slice	 key;		/* as it stands in a line: ,"x-tenant": */
+	bool		 is_secret;	/* only that it was there */
+};
+
+/* The share of lines that is written, a class of statuses each. */
+struct access_log_share {
+	uint32_t	 ppm;
+	uint8_t		 len;
+	char		 text[11];	/* as a number between 0 and 1, exact */
+};
+
 /* What to write and where. Immutable; lives as long as the generation it belongs to. */
 struct access_log_plan {
 	unsigned	 magic;
@@ -67,11 +93,15 @@ struct access_log_plan {
 	uint8_t		 level;			/* enum log_level, of the error log */
 	uint8_t		 n_fields;
 	uint8_t		 fields[ACCESS_LOG_FIELD__MAX];	/* JSON: in this order */
+	uint8_t		 n_request_headers, n_response_headers;
+	const struct access_log_header *request_headers, *response_headers;
+	struct access_log_redact redact;
+	const struct access_log_share *sample;	/* ACCESS_LOG_CLASSES; NULL: all is written */
 	const char	*path;			/* FILE: as open(2) takes it */
 	struct mark	 mark;
 };
 
-/* All fields but the query, to standard output. */
+/* All fields but the query and those with keys of their own, to standard output. */
 void	access_log_plan_default(struct access_log_plan *);
 
 /* ---- worker thread ---- */

@@ -11,11 +11,19 @@
 struct arena;
 struct diag;
 
+struct access_log_sample_conf {
+	struct schema_obj	 obj;
+	uint64_t		 share[ACCESS_LOG_CLASSES];	/* ppm; [0] is not used */
+};
+
 struct access_log_conf {
 	struct schema_obj	 obj;
 	struct slice		 to;		/* stdout, off, syslog, or a file */
 	int			 format;	/* enum access_log_format */
 	struct schema_list	 fields;	/* of enum access_log_field; count 0: the usual */
+	struct schema_list	 request_headers, response_headers;	/* of struct slice */
+	struct schema_list	 redact;	/* of struct slice; may be off */
+	const struct access_log_sample_conf *sample;	/* NULL: all */
 };
 
 struct proxy_log_conf {

@@ -29,10 +29,12 @@ enum {
 	PHASES_BYTES = 512,
 	N_LONG = 2,			/* path, query */
 	N_SHORT = 11,			/* the other strings */
+	N_HEADERS = 2 * ACCESS_LOG_HEADERS_MAX,
 	TRACEPARENT_BYTES = 55		/* https://www.w3.org/TR/trace-context/ 3.2 */
 };
 
-_Static_assert((N_LONG * PATH_BYTES + N_SHORT * SHORT_BYTES) * ESCAPE_BYTES +
+_Static_assert((N_LONG * PATH_BYTES + (N_SHORT + N_HEADERS) * SHORT_BYTES) * ESCAPE_BYTES +
+    N_HEADERS * (ACCESS_LOG_HEADER_BYTES + OTHER_BYTES) +
     ACCESS_LOG_FIELD__MAX * OTHER_BYTES + PHASES_BYTES <= ACCESS_LOG_LINE_BYTES,
     "a line fits, whatever the client sends");
 
@@ -191,14 +193,15 @@ method_of_req(const struct msg_req *req)
 	    method_name((enum http_method)req->method));
 }
 
-/* Without the query. A target that could not be taken apart is cut where one would begin. */
+/* Without the query. What was refused before a route was looked for may hold it, and worse. */
 static struct slice
-path_of_req(const struct msg_req *req)
+path_of(const struct facts *f)
 {
-	struct slice s = req->path_raw.len > 0 ? req->path_raw : req->target;
-	ssize_t query = slice_find_byte(s, '?');
+	const struct msg_req *req = f->req;
 
-	return (query < 0 ? s : slice_sub(s, 0, (size_t)query));
+	if (likely(f->route != NULL))
+		return (req->path_raw);
+	return (access_log_redact_target(req->path_raw.len > 0 ? req->path_raw : req->target));
 }
 
 static struct slice
@@ -252,7 +255,6 @@ static const struct key keys[ACCESS_LOG_FIELD__MAX] = {
 	[ACCESS_LOG_METHOD] = KEY("method"),
 	[ACCESS_LOG_HOST] = KEY("host"),
 	[ACCESS_LOG_PATH] = KEY("path"),
-	[ACCESS_LOG_QUERY] = KEY("query"),
 	[ACCESS_LOG_PROTOCOL] = KEY("protocol"),
 	[ACCESS_LOG_STATUS] = KEY("status"),
 	[ACCESS_LOG_REASON] = KEY("reason"),
@@ -265,6 +267,7 @@ static const struct key keys[ACCESS_LOG_FIELD__MAX] = {
 	[ACCESS_LOG_DURATION_MS] = KEY("duration_ms"),
 	[ACCESS_LOG_PHASES] = KEY("phases"),
 	[ACCESS_LOG_USER_AGENT] = KEY("user_agent"),
+	/* those that are seldom asked for write their own */
 };
 
 static inline char *
@@ -297,6 +300,49 @@ put_phases(char *p, const struct facts *f)
 	return (p + 1);
 }
 
+/* All values of one name, as one: RFC 9110, 5.2. */
+static char *
+put_header(char *p, const struct access_log_header *want, const struct headers *hs)
+{
+	const struct hdr *h = hs == NULL ? NULL : headers_find(hs, want->name);
+	char buf[SHORT_BYTES];
+	struct text t;
+
+	p = put(p, want->key);
+	if (h != NULL && want->is_secret)
+		return (put(p, SLICE("\"" ACCESS_LOG_REDACTED "\"")));
+	text_init(&t, buf, sizeof buf);
+	for (; h != NULL; h = headers_next(hs, h)) {
+		if (t.len > 0)
+			text_puts(&t, ", ");
+		text_put(&t, hdr_value(h));
+	}
+	return (put_string(p, text_slice(&t), SHORT_BYTES));
+}
+
+static char *
+put_headers(char *p, const struct access_log_header *want, unsigned n, const struct headers *hs)
+{
+	char *begin = p;
+
+	for (unsigned i = 0; i < n; i++)
+		p = put_header(p, &want[i], hs);
+	*begin = '{';
+	*p = '}';
+	return (p + 1);
+}
+
+static char *
+put_query(char *p, const struct access_log_redact *redact, struct slice query)
+{
+	char buf[PATH_BYTES];
+	struct text t;
+
+	text_init(&t, buf, sizeof buf);
+	access_log_redact_query(redact, query, &t);
+	return (put_string(p, text_slice(&t), PATH_BYTES));
+}
+
 static struct slice
 text_of(const struct facts *f, enum access_log_field field)
 {
@@ -313,10 +359,6 @@ text_of(const struct facts *f, enum access_log_field field)
 		return (method_of_req(f->req));
 	case ACCESS_LOG_HOST:
 		return (f->req->host);
-	case ACCESS_LOG_PATH:
-		return (path_of_req(f->req));
-	case ACCESS_LOG_QUERY:
-		return (f->req->query);
 	case ACCESS_LOG_PROTOCOL:
 		return (protocol_of_req(f->req));
 	case ACCESS_LOG_REASON:
@@ -332,9 +374,37 @@ text_of(const struct facts *f, enum access_log_field field)
 	}
 }
 
-static char *
-put_field(char *p, struct access_log_stamp *stamp, const struct facts *f,
+/* Only where it is asked for; with its key. */
+static CC_COLD char *
+put_special(char *p, const struct access_log_plan *plan, const struct facts *f,
     enum access_log_field field)
+{
+	const struct access_log_share *share;
+
+	switch (field) {
+	case ACCESS_LOG_QUERY:
+		p = put(p, SLICE(",\"query\":"));
+		return (put_query(p, &plan->redact, f->req->query));
+	case ACCESS_LOG_REQUEST_HEADERS:
+		p = put(p, SLICE(",\"request_headers\":"));
+		return (put_headers(p, plan->request_headers, plan->n_request_headers,
+		    &f->req->m.headers));
+	case ACCESS_LOG_RESPONSE_HEADERS:
+		p = put(p, SLICE(",\"response_headers\":"));
+		return (put_headers(p, plan->response_headers, plan->n_response_headers,
+		    f->resp_headers));
+	case ACCESS_LOG_SAMPLE_RATE:
+		p = put(p, SLICE(",\"sample_rate\":"));
+		share = &plan->sample[access_log_class(f)];
+		return (put(p, slice_of(share->text, share->len)));
+	default:
+		never("not special");
+	}
+}
+
+static char *
+put_field(char *p, struct access_log_stamp *stamp, const struct access_log_plan *plan,
+    const struct facts *f, enum access_log_field field)
 {
 	switch (field) {
 	case ACCESS_LOG_TIME:
@@ -357,8 +427,12 @@ put_field(char *p, struct access_log_stamp *stamp, const struct facts *f,
 	case ACCESS_LOG_PHASES:
 		return (put_phases(p, f));
 	case ACCESS_LOG_PATH:
+		return (put_string(p, path_of(f), PATH_BYTES));
 	case ACCESS_LOG_QUERY:
-		return (put_string(p, text_of(f, field), PATH_BYTES));
+	case ACCESS_LOG_REQUEST_HEADERS:
+	case ACCESS_LOG_RESPONSE_HEADERS:
+	case ACCESS_LOG_SAMPLE_RATE:
+		return (put_special(p, plan, f, field));
 	default:
 		return (put_string(p, text_of(f, field), SHORT_BYTES));
 	}
@@ -373,7 +447,7 @@ put_json(char *p, struct access_log_stamp *stamp, const struct access_log_plan *
 	for (unsigned i = 0; i < plan->n_fields; i++) {
 		enum access_log_field field = (enum access_log_field)plan->fields[i];
 
-		p = put_field(put_key(p, &keys[field]), stamp, f, field);
+		p = put_field(put_key(p, &keys[field]), stamp, plan, f, field);
 	}
 	*begin = '{';
 	return (put(p, SLICE("}\n")));
@@ -429,7 +503,7 @@ put_common(char *p, const struct facts *f)
 	p = put(p, SLICE(" \""));
 	p = put_quoted(p, method_of_req(f->req), SHORT_BYTES);
 	*p++ = ' ';
-	p = put_quoted(p, path_of_req(f->req), PATH_BYTES);
+	p = put_quoted(p, path_of(f), PATH_BYTES);
 	*p++ = ' ';
 	p = put(p, protocol_of_req(f->req));
 	p = put(p, SLICE("\" "));
@@ -441,6 +515,16 @@ put_common(char *p, const struct facts *f)
 		p = put_u64(p, f->bytes_out);
 	*p++ = '\n';
 	return (p);
+}
+
+unsigned
+access_log_class(const struct facts *f)
+{
+	enum { FIRST_ERROR = 400, CLASS = 100 };
+
+	if (f->reason != REASON_NONE && f->status < FIRST_ERROR)
+		return (0);
+	return (f->status / CLASS < ACCESS_LOG_CLASSES ? f->status / CLASS : 0);
 }
 
 void

@@ -14,7 +14,7 @@ struct access_log_plan;
 struct facts;
 
 enum {
-	ACCESS_LOG_LINE_BYTES = 48 * 1024,
+	ACCESS_LOG_LINE_BYTES = 80 * 1024,
 	ACCESS_LOG_STAMP_BYTES = 24	/* 2024-05-06T07:08:09.010Z */
 };
 
@@ -23,6 +23,10 @@ struct access_log_stamp {
 	uint64_t	 second;	/* since the epoch; UINT64_MAX: none yet */
 	char		 text[ACCESS_LOG_STAMP_BYTES];
 };
+
+/* By which a sample is made: the first digit of the status. 0, of which nothing is left out: no
+   status was sent, or an answer that looks like a success was not (it has a reason). */
+unsigned access_log_class(const struct facts *);
 
 void	access_log_stamp_init(struct access_log_stamp *);
 

@@ -51,6 +51,8 @@ static struct {
 	atomic_bool		 woken;		/* `wake` is up, or will be seen */
 	/* the thread's own while it runs */
 	struct destination	 now;
+	bool			 failing;	/* the last write did; said once */
+	bool			 torn;		/* a line was cut by that, and has no newline */
 	/* the main thread's: being prepared; what was handed over last */
 	struct destination	 prepared;
 	bool			 has_prepared;
@@ -111,10 +113,11 @@ rest(uint64_t us, sem_t *sem)
 	(void)sem_clockwait(sem, CLOCK_MONOTONIC, &ts);
 }
 
+/* Less those that are no lines of ours. */
 static void
-count_lost(const struct iovec *v, unsigned n)
+count_lost(const struct iovec *v, unsigned n, bool less)
 {
-	int64_t lines = 0;
+	int64_t lines = -(int64_t)less;
 
 	for (unsigned i = 0; i < n; i++) {
 		const char *p = v[i].iov_base, *end = p + v[i].iov_len;
@@ -127,10 +130,50 @@ count_lost(const struct iovec *v, unsigned n)
 	stats_add(writer.dropped, lines);
 }
 
-/* All of it, or what could not be written is lost. */
+/* Takes off what was written; returns the last byte of it. */
+static char
+advance(struct iovec **v, unsigned *n, size_t did)
+{
+	char last = '\n';
+
+	while (*n > 0 && did >= (*v)->iov_len) {
+		did -= (*v)->iov_len;
+		if ((*v)->iov_len > 0)
+			last = ((const char *)(*v)->iov_base)[(*v)->iov_len - 1];
+		(*v)++;
+		(*n)--;
+	}
+	if (*n > 0 && did > 0) {
+		last = ((const char *)(*v)->iov_base)[did - 1];
+		(*v)->iov_base = (char *)(*v)->iov_base + did;
+		(*v)->iov_len -= did;
+	}
+	return (last);
+}
+
+/* The disk is full, the reader is gone: it is said when it begins and when it ends. */
+static void
+note_failing(int number)
+{
+	if (number != 0 && !writer.failing)
+		log_error("access log: cannot write: %s; lines are dropped until it can be",
+		    strerror(number));
+	if (number == 0 && writer.failing)
+		log_info("access log: it can be written again");
+	writer.failing = number != 0;
+}
+
+/* All of it, or what could not be written is lost. v[-1] is free: what comes behind a line that was
+   cut begins on a line of its own. */
 static void
 write_all(int fd, struct iovec *v, unsigned n)
 {
+	static char newline[] = "\n";
+
+	if (writer.torn) {
+		*--v = (struct iovec){ newline, 1 };
+		n++;
+	}
 	while (n > 0) {
 		ssize_t did = writev(fd, v, (int)n);
 
@@ -142,20 +185,14 @@ write_all(int fd, struct iovec *v, unsigned n)
 			continue;
 		}
 		if (did < 0) {
-			log_error("access log: cannot write: %s", strerror(errno));
-			count_lost(v, n);
+			note_failing(errno);
+			count_lost(v, n, v->iov_base == newline);
 			return;
 		}
-		while (n > 0 && (size_t)did >= v->iov_len) {
-			did -= (ssize_t)v->iov_len;
-			v++;
-			n--;
-		}
-		if (n > 0) {
-			v->iov_base = (char *)v->iov_base + did;
-			v->iov_len -= (size_t)did;
-		}
+		if (did > 0)
+			writer.torn = advance(&v, &n, (size_t)did) != '\n';
 	}
+	note_failing(0);
 }
 
 /* A line may lie across the ring's end, so it is taken through a buffer. */
@@ -199,9 +236,10 @@ pieces(struct access_log_ring *r, struct iovec v[2], uint64_t *put_r)
 static void
 drain(void)
 {
-	static struct iovec v[2 * RINGS_MAX];
+	static struct iovec room[1 + 2 * RINGS_MAX];
 	static uint64_t upto[RINGS_MAX];
 	unsigned rings = atomic_load(&writer.n_rings), n = 0;
+	struct iovec *v = room + 1;
 
 	if (writer.now.to == ACCESS_LOG_OFF)
 		return;
@@ -262,6 +300,7 @@ take_orders(void)
 	if (has_next) {
 		close_destination(&writer.now);
 		writer.now = next;
+		writer.torn = false;
 		drain();
 	}
 	if (again)

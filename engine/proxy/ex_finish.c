@@ -29,6 +29,7 @@ tell(struct exchange *ex)
 		.route = ex->route,
 		.upstream = ex->upstream,
 		.server = ex->server,
+		.resp_headers = ex->reply_begun ? &ex->resp.m.headers : NULL,
 		.request_id = ex->request_id,
 		.status = ex->reply_begun ? ex->resp.status : 0,
 		.reason = ex->reason,

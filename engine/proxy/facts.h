@@ -42,6 +42,7 @@ struct facts {
 	const struct route	*route;		/* NULL: none matched */
 	const struct upstream	*upstream;	/* NULL: none was asked */
 	const struct server	*server;	/* the last one tried */
+	const struct headers	*resp_headers;	/* NULL: no answer was begun */
 	struct slice		 request_id;
 	uint16_t		 status;	/* 0: none was sent */
 	enum reason		 reason;

@@ -7,6 +7,8 @@ libengine_proxy_a_SOURCES = \
 	engine/proxy/access_log_conf.h \
 	engine/proxy/access_log_line.c \
 	engine/proxy/access_log_line.h \
+	engine/proxy/access_log_redact.c \
+	engine/proxy/access_log_redact.h \
 	engine/proxy/access_log_ring.h \
 	engine/proxy/access_log_writer.c \
 	engine/proxy/chain.c \

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Access log, metrics, Proxy-Status and problem+json tell one story."""
 
+import collections
 import json
 import os
 import re
 import signal
+import subprocess
+import threading
 import time
 
 import pytest
@@ -275,6 +278,142 @@ def test_log_file_and_reopen(start, origin, tmp_path):
     gw.until(log.exists, 5, "a new file")
     gw.get("/two")
     gw.until(lambda: "/two" in log.read_text(), 5, "the line in the new file")
+
+
+def test_log_rotation_loses_nothing(start, origin, tmp_path):
+    """As logrotate does it: rename, signal, go on, while requests come."""
+    log = tmp_path / "access.log"
+    gw = start(base(workers=2, more="log: { access: %s }" % log), origin=origin.address)
+    done = threading.Event()
+    sent = []
+
+    def load():
+        while not done.is_set():
+            assert gw.get("/%d" % len(sent)).status == 200
+            sent.append(len(sent))
+    t = threading.Thread(target=load)
+    t.start()
+    try:
+        for n in range(1, 6):
+            at = len(sent)
+            gw.until(lambda: len(sent) >= at + 20, 8, "some requests")
+            log.rename("%s.%d" % (log, n))
+            gw.kill(signal.SIGUSR1)
+            gw.until(log.exists, 5, "a new file")
+    finally:
+        done.set()
+        t.join()
+    assert gw.stop(signal.SIGTERM, 40) == 0
+    lines = [json.loads(line) for f in sorted(tmp_path.glob("access.log*"))
+             for line in f.read_text().splitlines()]
+    assert sorted(int(e["path"][1:]) for e in lines) == sent
+    assert all(f.stat().st_size for f in tmp_path.glob("access.log*")), "each had its part"
+
+
+def test_log_to_a_full_disk(start, origin):
+    """Service goes on, each line is counted, and it is said once, not each time."""
+    gw = start(base(more="log: { access: /dev/full }"), origin=origin.address)
+    for _ in range(3):
+        assert gw.get().status == 200
+        before = gw.metric("weir_log_dropped_total")
+        gw.until(lambda: gw.metric("weir_log_dropped_total") > before, 8, "the count")
+    gw.until(lambda: gw.metric("weir_log_dropped_total") == 3, 8, "the count of all")
+    told = [e["msg"] for e in map(json.loads, gw.stderr().splitlines()) if "cannot write" in e["msg"]]
+    assert len(told) == 1 and "No space left" in told[0], told
+
+
+def test_log_without_a_reader(start, origin):
+    """The reader of the pipe is gone."""
+    r, w = os.pipe()
+    gw = start(base(), origin=origin.address, stdout=w)
+    os.close(w)
+    os.close(r)
+    assert gw.get().status == 200
+    gw.until(lambda: gw.metric("weir_log_dropped_total") == 1, 8, "the count")
+    assert gw.get().status == 200
+
+
+def test_started_without_standard_output(start, origin):
+    """No socket comes to stand where the log is written."""
+    gw = start(base(), origin=origin.address, preexec=lambda: os.closerange(0, 2))
+    m = gw.get("/x")
+    assert m.status == 200 and m.body == b"GET /x"
+    gw.until(lambda: gw.metric("weir_log_dropped_total") == 1, 8, "the count")
+    assert gw.get("/y").body == b"GET /y"
+    for fd in (0, 1):
+        assert os.readlink("/proc/%d/fd/%d" % (gw.pid, fd)) == "/dev/null"
+
+
+def test_log_sampled_by_status(start, origins):
+    o = origins(lambda conn, req: conn.send(answer(b"", int(req.target[1:]))))
+    gw = start(base(more="log: { access: { to: stdout, sample: { 2xx: 0%, 3xx: 50% } } }"),
+               origin=o.address)
+    with gw.client() as c:
+        for status in [200] * 20 + [302] * 200 + [404] * 5 + [503] * 5:
+            assert c.request("GET", "/%d" % status).status == status
+    gw.wait_access(lambda e: e["status"] == 503)
+    gw.until(lambda: sum(e["status"] == 503 for e in gw.access()) == 5, 5, "all errors")
+    seen = collections.Counter((e["status"], e["sample_rate"]) for e in gw.access())
+    assert set(seen) == {(302, 0.5), (404, 1), (503, 1)}, seen
+    assert seen[404, 1] == 5 and 50 < seen[302, 0.5] < 150, seen
+    # what is not logged is counted all the same
+    assert gw.metric("weir_requests_total", code="200") == 20
+    assert gw.metric("weir_log_dropped_total") == 0
+
+
+def test_log_redaction(start, origin):
+    fields = "fields: [path, query, status], request_headers: [X-Tenant, Authorization], " \
+        "response_headers: [Content-Length, X-Nothing]"
+    head = [("X-Tenant", "acme"), ("Authorization", "Bearer s3cret"), ("Cookie", "s3cret")]
+    gw = start(base(more="log: { access: { to: stdout, %s } }" % fields), origin=origin.address)
+    gw.get("/a?q=1&access_token=s3cret&n=2", head)
+    e = gw.wait_access()
+    assert e == {"path": "/a", "query": "q=1&access_token=***&n=2", "status": 200,
+                 "request_headers": {"x-tenant": "acme", "authorization": "***"},
+                 "response_headers": {"content-length": "", "x-nothing": ""}}
+    gw.reload(base(more="log: { access: { to: stdout, redact: [X-Tenant, Q], %s } }" % fields))
+    gw.get("/b?q=1&n=2", head)
+    e = gw.wait_access(lambda e: e["path"] == "/b")
+    assert e["query"] == "q=***&n=2" and e["request_headers"]["x-tenant"] == "***"
+    assert "s3cret" not in gw.stdout()
+    gw.reload(base(more="log: { access: { to: stdout, redact: off, %s } }" % fields))
+    gw.get("/c?token=s3cret", head)
+    e = gw.wait_access(lambda e: e["path"] == "/c")
+    assert e["query"] == "token=s3cret"
+    assert e["request_headers"] == {"x-tenant": "acme", "authorization": "Bearer s3cret"}
+
+
+@pytest.mark.parametrize("target", ["http://u:p4ss@a.test/x", "/x\x01?token=p4ss", "//u:p4ss@a.test",
+                                    "/x#p4ss", "u:p4ss@h:80"])
+def test_refused_targets_are_logged_without_secrets(pair, target):
+    gw, _ = pair()
+    with gw.client() as c:
+        c.send("GET %s HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n" % target)
+        c.rest()
+    e = gw.wait_access()
+    # "//u:p4ss@a.test" is a path, and no user's
+    assert ("p4ss" in json.dumps(e)) == target.startswith("//"), e
+
+
+@pytest.mark.parametrize("access,says", [
+    ("{ format: common, sample: { 2xx: 1% } }", "the common format has fields of its own: `sample`"),
+    ("{ format: common, request_headers: [X] }", "`request_headers` is for json"),
+    ("{ request_headers: [X-A, x-a] }", 'field "x-a" stands twice'),
+    ("{ request_headers: [%s] }" % ("x" * 65), "a name of more than 64 bytes is not logged"),
+    ("{ request_headers: [a, b, c, d, e, f, g, h, i] }", "8"),
+    ("{ sample: { 2xx: 101% } }", "101% is too large"),
+    ("{ sample: { 2xx: 1 } }", "write 1%"),
+    ("{ sample: { 2x: 1% } }", 'did you mean "2xx"'),
+    ("{ redact: [] }", "redact"),
+])
+def test_mistakes_in_the_log_are_told(gateway_path, tmp_path, access, says):
+    (tmp_path / "g.yaml").write_text("version: 1\nlisteners: { w: { listen: 8080 } }\nroutes: "
+                                     "[{ prefix: /, respond: { status: 204 } }]\n"
+                                     "log: { access: %s }\n" % access)
+    done = subprocess.run([gateway_path, "check", "-c", str(tmp_path / "g.yaml")], timeout=30,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 1 and says in done.stdout, done.stdout
+    assert "g.yaml:4:" in done.stdout, "at the right line"
 
 
 def test_log_off(start, origin):

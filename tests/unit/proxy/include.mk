@@ -3,7 +3,8 @@ PROXY_ROUTER_LIBS = libengine_proxy.a libengine_http.a libengine_regex.a libengi
 	libengine_base.a $(PCRE2_LIBS) $(JEMALLOC_LIBS) $(CMOCKA_LIBS)
 
 PROXY_TESTS = tests/unit/proxy/test_router tests/unit/proxy/test_access_log \
-	tests/unit/proxy/test_access_log_line tests/unit/proxy/test_proxy_stats
+	tests/unit/proxy/test_access_log_line tests/unit/proxy/test_access_log_redact \
+	tests/unit/proxy/test_proxy_stats
 check_PROGRAMS += $(PROXY_TESTS)
 TESTS += $(PROXY_TESTS)
 
@@ -21,6 +22,9 @@ tests_unit_proxy_test_access_log_LDADD = $(PROXY_SEEING_LIBS)
 tests_unit_proxy_test_access_log_line_SOURCES = tests/unit/proxy/test_access_log_line.c
 tests_unit_proxy_test_access_log_line_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_proxy_test_access_log_line_LDADD = $(PROXY_SEEING_LIBS)
+tests_unit_proxy_test_access_log_redact_SOURCES = tests/unit/proxy/test_access_log_redact.c
+tests_unit_proxy_test_access_log_redact_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_proxy_test_access_log_redact_LDADD = $(PROXY_ROUTER_LIBS)
 tests_unit_proxy_test_proxy_stats_SOURCES = tests/unit/proxy/test_proxy_stats.c
 tests_unit_proxy_test_proxy_stats_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_proxy_test_proxy_stats_LDADD = $(PROXY_SEEING_LIBS)

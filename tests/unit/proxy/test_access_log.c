@@ -8,9 +8,11 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -299,7 +301,7 @@ fields_as_asked_for(void **state)
 	access_log_write(r->log, &r->f);
 	p = text_of(r->path, NULL);
 	assert_string_equal(p,
-	    "{\"status\":200,\"query\":\"token=s3cret\",\"path\":\"/v1/users/42\"}\n");
+	    "{\"status\":200,\"query\":\"token=***\",\"path\":\"/v1/users/42\"}\n");
 	xfree(p);
 }
 
@@ -310,6 +312,7 @@ the_query_is_not_told(void **state)
 	char *p;
 
 	r->req.path_raw = SLICE("");	/* a target that was refused is all there is */
+	r->f.route = NULL;
 	start(r);
 	access_log_write(r->log, &r->f);
 	p = text_of(r->path, NULL);
@@ -409,6 +412,110 @@ a_stuck_reader_drops(void **state)
 	(void)close(ends[0]);
 	assert_true(lost > 0);
 	assert_int_equal(lines + lost, LINES);
+}
+
+static void
+wait_for_lost(struct rig *r, int64_t n)
+{
+	uint64_t end = clock_mono_ms() + WAIT_MS;
+
+	while (stats_value(r->stats, STATS_LOG_DROPPED, NULL) != n) {
+		assert_true(clock_mono_ms() < end);
+		(void)usleep(1000);
+	}
+}
+
+/* A device that is always full: each line is counted, and nobody waits. */
+static void
+a_full_disk_drops(void **state)
+{
+	enum { LINES = 2000 };
+	struct rig *r = *state;
+
+	r->plan.path = "/dev/full";
+	start(r);
+	for (unsigned i = 0; i < LINES; i++)
+		access_log_write(r->log, &r->f);
+	wait_for_lost(r, LINES);
+}
+
+/* A file that may not grow cuts a line in two: the next one stands on a line of its own. */
+static void
+a_cut_line_is_ended(void **state)
+{
+	struct rig *r = *state;
+	struct rlimit old, small;
+	char *p, *line, *end;
+	unsigned whole = 0, cut = 0;
+
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small = old;
+	small.rlim_cur = 1000;
+	start(r);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	for (unsigned i = 0; i < 10; i++)
+		access_log_write(r->log, &r->f);
+	access_log_reopen();	/* or it would be written in a second */
+	while (stats_value(r->stats, STATS_LOG_DROPPED, NULL) == 0)
+		(void)usleep(1000);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	access_log_write(r->log, &r->f);
+	p = text_of(r->path, NULL);
+	for (line = p; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		json_t *o;
+
+		*end = '\0';
+		o = json_loads(line, 0, NULL);
+		whole += o != NULL;
+		cut += o == NULL;
+		json_decref(o);
+	}
+	assert_int_equal(*line, '\0');
+	assert_int_equal(cut, 1);
+	assert_int_equal(whole + stats_value(r->stats, STATS_LOG_DROPPED, NULL), 11);
+	xfree(p);
+}
+
+/* A tenth of one kind, all of another; off they go by status. */
+static void
+samples(void **state)
+{
+	enum { LINES = 10000 };
+	static const struct access_log_share shares[ACCESS_LOG_CLASSES] = {
+		[0] = { 1000000, 1, "1" }, [2] = { 100000, 3, "0.1" }, [3] = { 0, 1, "0" },
+		[5] = { 1000000, 1, "1" },
+	};
+	struct rig *r = *state;
+	unsigned n[6] = { 0 };
+	char *p;
+
+	r->plan.sample = shares;
+	r->plan.n_fields = 1;
+	r->plan.fields[0] = ACCESS_LOG_STATUS;
+	start(r);
+	for (unsigned i = 0; i < LINES; i++) {
+		static const uint16_t statuses[] = { 200, 302, 503, 0 };
+
+		r->f.status = statuses[i % 4];
+		access_log_write(r->log, &r->f);
+	}
+	r->f.status = 302;
+	r->f.reason = REASON_UPSTREAM_RESET;	/* cut: an error, whatever it began as */
+	access_log_write(r->log, &r->f);
+	p = text_of(r->path, NULL);
+	for (char *line = p, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		unsigned status = 0;
+
+		assert_int_equal(sscanf(line, "{\"status\":%u}", &status), 1);
+		n[status / 100]++;
+	}
+	assert_int_equal(n[0], LINES / 4);
+	assert_true(n[2] > 150 && n[2] < 350);
+	assert_int_equal(n[3], 1);
+	assert_int_equal(n[5], LINES / 4);
+	assert_int_equal(stats_value(r->stats, STATS_LOG_DROPPED, NULL), 0);
+	xfree(p);
 }
 
 static bool
@@ -566,7 +673,8 @@ main(void)
 		TEST(each_byte_at_each_place), TEST(fields_as_asked_for),
 		TEST(the_query_is_not_told), TEST(trace_id_of_traceparent), TEST(common_format),
 		TEST(many_lines), TEST(reopened), TEST(another_file), TEST(a_file_that_cannot_be),
-		TEST(off_writes_nothing), TEST(cost),
+		TEST(off_writes_nothing), TEST(samples), TEST(a_full_disk_drops),
+		TEST(a_cut_line_is_ended), TEST(cost),
 		/* Last: it leaves a thread behind. */
 		cmocka_unit_test_setup(a_stuck_reader_drops, setup),
 	};

@@ -6,15 +6,18 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "engine/base/cc.h"
 #include "engine/mem/alloc.h"
+#include "engine/mem/arena.h"
 #include "engine/proxy/access_log.h"
 #include "engine/proxy/access_log_line.h"
 #include "engine/proxy/facts.h"
+#include "engine/proxy/route.h"
 
 enum { LONGEST = 40 };
 
@@ -133,23 +136,145 @@ milliseconds_are_exact(void **state)
 	}
 }
 
+static const struct access_log_header headers[ACCESS_LOG_HEADERS_MAX] = {
+	{ SLICE_INIT("X-Tenant"), SLICE_INIT(",\"x-tenant\":"), false },
+	{ SLICE_INIT("Cookie"), SLICE_INIT(",\"cookie\":"), true },
+	{ SLICE_INIT("Authorization"), SLICE_INIT(",\"authorization\":"), true },
+};
+
+/* Only what the lines under test are about. */
+static void
+only(struct rig *r, enum access_log_field field)
+{
+	r->plan.n_fields = 1;
+	r->plan.fields[0] = (uint8_t)field;
+	r->plan.n_request_headers = r->plan.n_response_headers = 3;
+	r->plan.request_headers = r->plan.response_headers = headers;
+}
+
+static void
+assert_line(struct rig *r, const char *want)
+{
+	json_decref(line_of(r));
+	assert_int_equal(r->len, strlen(want) + 1);
+	assert_memory_equal(r->line, want, r->len - 1);
+}
+
+static void
+fields_of_messages(void **state)
+{
+	struct rig *r = *state;
+	struct arena *a = arena_new("test");
+	struct headers resp;
+
+	only(r, ACCESS_LOG_REQUEST_HEADERS);
+	headers_init(&r->req.m.headers, a);
+	headers_init(&resp, a);
+	assert_true(headers_add(&r->req.m.headers, SLICE("x-tenant"), SLICE("a\"b")));
+	assert_true(headers_add(&r->req.m.headers, SLICE("X-TENANT"), SLICE("c")));
+	assert_true(headers_add(&r->req.m.headers, SLICE("Cookie"), SLICE("s3cret")));
+	assert_line(r, "{\"request_headers\":{\"x-tenant\":\"a\\\"b, c\",\"cookie\":\"***\","
+	    "\"authorization\":\"\"}}");
+	only(r, ACCESS_LOG_RESPONSE_HEADERS);
+	assert_line(r, "{\"response_headers\":{\"x-tenant\":\"\",\"cookie\":\"\","
+	    "\"authorization\":\"\"}}");
+	assert_true(headers_add(&resp, SLICE("x-tenant"), SLICE("t")));
+	r->f.resp_headers = &resp;
+	assert_line(r, "{\"response_headers\":{\"x-tenant\":\"t\",\"cookie\":\"\","
+	    "\"authorization\":\"\"}}");
+	msg_req_init(&r->req, NULL);
+	arena_free(&a);
+}
+
+static void
+queries_without_secrets(void **state)
+{
+	struct rig *r = *state;
+
+	only(r, ACCESS_LOG_QUERY);
+	r->req.query = SLICE("q=\"&token=s3cret&n=1");
+	assert_line(r, "{\"query\":\"q=\\\"&token=***&n=1\"}");
+	r->plan.redact.off = true;
+	assert_line(r, "{\"query\":\"q=\\\"&token=s3cret&n=1\"}");
+}
+
+/* What was refused is told as it came, but for what may be a password or a query. */
+static void
+refused_targets(void **state)
+{
+	static const struct route route;
+	struct rig *r = *state;
+
+	only(r, ACCESS_LOG_PATH);
+	r->req.target = r->req.path_raw = SLICE("http://u:p4ss@h/a");
+	assert_line(r, "{\"path\":\"h/a\"}");
+	r->req.path_raw = SLICE("");
+	assert_line(r, "{\"path\":\"h/a\"}");
+	r->f.route = &route;
+	r->req.path_raw = SLICE("/a@b");
+	assert_line(r, "{\"path\":\"/a@b\"}");
+}
+
+static void
+rates_of_samples(void **state)
+{
+	static const struct access_log_share shares[ACCESS_LOG_CLASSES] = {
+		[0] = { 1000000, 1, "1" }, [2] = { 10000, 4, "0.01" }, [4] = { 500000, 3, "0.5" },
+	};
+	struct rig *r = *state;
+
+	only(r, ACCESS_LOG_SAMPLE_RATE);
+	r->plan.sample = shares;
+	r->f.status = 204;
+	assert_line(r, "{\"sample_rate\":0.01}");
+	r->f.status = 499;
+	assert_line(r, "{\"sample_rate\":0.5}");
+	/* No status, one that is none, and an answer that was cut. */
+	r->f.status = 0;
+	assert_line(r, "{\"sample_rate\":1}");
+	r->f.status = 999;
+	assert_line(r, "{\"sample_rate\":1}");
+	r->f.status = 200;
+	r->f.reason = REASON_UPSTREAM_IDLE;
+	assert_line(r, "{\"sample_rate\":1}");
+	r->f.status = 404;
+	r->f.reason = REASON_NO_ROUTE;
+	assert_line(r, "{\"sample_rate\":0.5}");
+}
+
 /* Whatever a client sends: all strings longer than they may be, of bytes that take most room. */
 static void
 longest_line_fits(void **state)
 {
 	enum { MANY = 64 * 1024 };
 	struct rig *r = *state;
+	struct access_log_header wide[ACCESS_LOG_HEADERS_MAX];
+	char keys[ACCESS_LOG_HEADERS_MAX][ACCESS_LOG_HEADER_BYTES + 8];
+	struct arena *a = arena_new("test");
 	char *s = xcalloc(1, MANY);
 
 	r->f.request_id = r->req.host = r->req.path_raw = r->req.query = slice_of(s, MANY);
 	r->req.method = METHOD_OTHER;
 	r->req.method_text = slice_of(s, MANY);
 	r->plan.fields[r->plan.n_fields++] = ACCESS_LOG_QUERY;
+	r->plan.fields[r->plan.n_fields++] = ACCESS_LOG_REQUEST_HEADERS;
+	r->plan.fields[r->plan.n_fields++] = ACCESS_LOG_RESPONSE_HEADERS;
+	for (unsigned i = 0; i < ACCESS_LOG_HEADERS_MAX; i++) {
+		(void)snprintf(keys[i], sizeof keys[i], ",\"%063u\":", i);
+		wide[i] = (struct access_log_header){ SLICE("X-Wide"), slice_str(keys[i]), false };
+	}
+	r->plan.n_request_headers = r->plan.n_response_headers = ACCESS_LOG_HEADERS_MAX;
+	r->plan.request_headers = r->plan.response_headers = wide;
+	headers_init(&r->req.m.headers, a);
+	assert_true(headers_add(&r->req.m.headers, SLICE("X-Wide"), slice_of(s, MANY)));
+	r->f.resp_headers = &r->req.m.headers;
 	json_decref(line_of(r));
 	assert_true(r->len <= ACCESS_LOG_LINE_BYTES);
 	r->plan.format = ACCESS_LOG_COMMON;
 	r->len = access_log_line(&r->stamp, &r->plan, &r->f, r->line);
 	assert_true(r->len <= ACCESS_LOG_LINE_BYTES);
+	msg_req_init(&r->req, NULL);
+	arena_free(&a);
 	xfree(s);
 }
 
@@ -161,6 +286,10 @@ main(void)
 		TEST(each_length_and_place),
 		TEST(no_utf8),
 		TEST(milliseconds_are_exact),
+		TEST(fields_of_messages),
+		TEST(queries_without_secrets),
+		TEST(refused_targets),
+		TEST(rates_of_samples),
 		TEST(longest_line_fits),
 	};
 

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <string.h>
+
+#include "engine/base/cc.h"
+#include "engine/proxy/access_log_redact.h"
+
+enum {
+	NAME_BYTES = 128	/* a longer name is taken for a secret's */
+};
+
+/* In lower case, without what parts words. */
+static const char *const words[] = {
+	"accesstoken", "apikey", "assertion", "auth", "authorization", "authtoken", "clientsecret",
+	"code", "cookie", "credential", "credentials", "hmac", "idtoken", "jwt", "key", "otp",
+	"pass", "passphrase", "passwd", "password", "pin", "pwd", "refreshtoken", "samlresponse",
+	"secret", "session", "sessionid", "sid", "sig", "signature", "ticket", "token",
+};
+
+static const char *const fields[] = {
+	"authorization", "cookie", "proxy-authorization", "set-cookie", "x-amz-security-token",
+	"x-api-key", "x-auth-token", "x-csrf-token",
+};
+
+static bool
+is_listed(const struct access_log_redact *r, struct slice name)
+{
+	for (uint32_t i = 0; i < r->n; i++) {
+		if (slice_eq_fold(r->names[i], name))
+			return (true);
+	}
+	return (false);
+}
+
+static bool
+is_digit(char c)
+{
+	return (c >= '0' && c <= '9');
+}
+
+static bool
+is_upper(char c)
+{
+	return (c >= 'A' && c <= 'Z');
+}
+
+static bool
+is_lower(char c)
+{
+	return (c >= 'a' && c <= 'z');
+}
+
+static int
+hex_of(char c)
+{
+	c = slice_to_lower_byte(c);
+	return (is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1);
+}
+
+/* As a server reads it: %74oken is token. */
+static struct slice
+decode(struct slice s, char buf[NAME_BYTES])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.p[i];
+
+		if (c == '%' && s.len - i > 2 && hex_of(s.p[i + 1]) >= 0 &&
+		    hex_of(s.p[i + 2]) >= 0) {
+			c = (char)(hex_of(s.p[i + 1]) << 4 | hex_of(s.p[i + 2]));
+			i += 2;
+		}
+		buf[n++] = c;
+	}
+	return (slice_of(buf, n));
+}
+
+static bool
+is_word(struct slice s)
+{
+	for (size_t i = 0; i < array_len(words); i++) {
+		if (slice_eq(s, slice_str(words[i])))
+			return (true);
+	}
+	return (false);
+}
+
+/* The number of an element is no part of a name: token[0]. */
+static struct slice
+without_index(struct slice s)
+{
+	while (s.len > 0 && !is_upper(s.p[s.len - 1]) && !is_lower(s.p[s.len - 1]))
+		s.len--;
+	return (s);
+}
+
+/* Is what begins with any of the words and goes on to the end a secret's name? The words are run
+   together, so that session_id and sessionId are sessionid. */
+static bool
+ends_in_secret(struct slice name)
+{
+	char run[NAME_BYTES];
+	uint8_t begins[NAME_BYTES];
+	size_t n = 0, n_words = 0;
+	char before = '.';
+
+	name = without_index(name);
+	for (size_t i = 0; i < name.len; i++) {
+		char c = name.p[i];
+		bool joins = is_lower(c) || is_upper(c) || is_digit(c);
+
+		if (joins) {
+			bool parted = !is_lower(before) && !is_upper(before) && !is_digit(before);
+
+			if (parted || (is_upper(c) && !is_upper(before)))
+				begins[n_words++] = (uint8_t)n;
+			run[n++] = slice_to_lower_byte(c);
+		}
+		before = c;
+	}
+	for (size_t i = 0; i < n_words; i++) {
+		if (is_word(slice_of(run + begins[i], n - begins[i])))
+			return (true);
+	}
+	return (false);
+}
+
+bool
+access_log_is_secret_parameter(const struct access_log_redact *r, struct slice name)
+{
+	char buf[NAME_BYTES];
+
+	if (r->off)
+		return (false);
+	if (name.len > NAME_BYTES)
+		return (true);
+	name = decode(name, buf);
+	return (ends_in_secret(name) || is_listed(r, name));
+}
+
+bool
+access_log_is_secret_field(const struct access_log_redact *r, struct slice name)
+{
+	if (r->off)
+		return (false);
+	for (size_t i = 0; i < array_len(fields); i++) {
+		if (slice_eq_fold(name, slice_str(fields[i])))
+			return (true);
+	}
+	return (is_listed(r, name));
+}
+
+static void
+put_parameter(const struct access_log_redact *r, struct slice piece, struct text *out)
+{
+	ssize_t at = slice_find_byte(piece, '=');
+
+	if (at < 0 || (size_t)at + 1 == piece.len ||
+	    !access_log_is_secret_parameter(r, slice_sub(piece, 0, (size_t)at))) {
+		text_put(out, piece);
+		return;
+	}
+	text_put(out, slice_sub(piece, 0, (size_t)at + 1));
+	text_puts(out, ACCESS_LOG_REDACTED);
+}
+
+/* Servers part parameters at "&", some at ";" too: a secret behind either is one. */
+void
+access_log_redact_query(const struct access_log_redact *r, struct slice query, struct text *out)
+{
+	while (!out->full) {
+		size_t n = 0;
+
+		while (n < query.len && query.p[n] != '&' && query.p[n] != ';')
+			n++;
+		put_parameter(r, slice_sub(query, 0, n), out);
+		if (n == query.len)
+			return;
+		text_putc(out, query.p[n]);
+		query = slice_skip(query, n + 1);
+	}
+}
+
+struct slice
+access_log_redact_target(struct slice s)
+{
+	size_t n = 0;
+
+	while (n < s.len && s.p[n] != '?' && s.p[n] != '#')
+		n++;
+	s = slice_sub(s, 0, n);
+	if (s.len > 0 && s.p[0] != '/') {
+		const char *at = memrchr(s.p, '@', s.len);
+
+		if (at != NULL)
+			s = slice_skip(s, (size_t)(at - s.p) + 1);
+	}
+	return (s);
+}
