@@ -6,7 +6,7 @@
  * The admin listener: a small HTTP/1 server on the main thread's loop, over the engine's own codec.
  *
  *	GET  /metrics /healthz /readyz /status /log-level
- *	GET  /routes /upstreams?offset=N&limit=N /connections
+ *	GET  /routes /upstreams?offset=N&limit=N /connections /config?route=NAME
  *	POST /reload /drain /log-level?level=L	over the Unix socket, or with `write: true`
  *
  * Over a Unix socket always (mode 0600 in a directory of mode 0700; where it cannot be made, a
@@ -14,6 +14,7 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "engine/config/schema.h"
 #include "engine/mem/err.h"
@@ -47,12 +48,20 @@ struct admin_status {
 	unsigned		 n_workers;
 };
 
+enum admin_shown {
+	ADMIN_SHOWN,
+	ADMIN_NO_ROUTE,		/* of this name */
+	ADMIN_SHOW_FAILED	/* no memory, or what is kept of the files is not enough */
+};
+
 /* What the process does when it is asked to. Called on the main thread, from within a request. */
 struct admin_hooks {
 	void	(*status)(void *arg, struct admin_status *);
 	/* As app_reload: tells when it is over, perhaps before this returns. */
 	void	(*reload)(void *arg, struct reload_wait *);
 	void	(*drain)(void *arg);
+	/* What is in force, as build_show; `route` is empty for all. */
+	enum admin_shown (*show)(void *arg, struct slice route, FILE *out);
 	void	*arg;
 };
 

@@ -94,6 +94,8 @@ struct admin_conn {
 
 struct gate;
 
+enum { ADMIN_REPLY_MAX = 64 * 1024 * 1024 };	/* bytes of a page that grows with the file */
+
 /* What a page is made of. */
 struct admin_page {
 	struct admin		*admin;
@@ -131,6 +133,9 @@ bool	admin_problem(struct admin_reply *, unsigned status, struct slice what);
 /* Bytes that are no UTF-8 become U+FFFD. NULL: no memory, as all of jansson. */
 json_t	*admin_json_text(struct slice);
 json_t	*admin_json_mark(struct mark);	/* "file:line" */
+/* A parameter of the query, unescaped; empty when it is not there. False: it is no text, or no
+   memory. */
+bool	admin_param(const struct msg_req *, struct slice name, struct slice *value_r);
 /* Appends to the body; fclose() ends it, and fails where memory did. NULL: no memory. */
 FILE	*admin_stream(struct admin_reply *);
 

@@ -137,6 +137,34 @@ status(struct admin_page *c, struct admin_reply *r)
 	return (admin_say_json(r, 200, o));
 }
 
+static bool
+config(struct admin_page *c, struct admin_reply *r)
+{
+	enum admin_shown shown;
+	struct slice route;
+	FILE *out;
+	bool fits;
+
+	if (c->status.current == NULL)
+		return (admin_problem(r, 503, SLICE("the process is starting")));
+	if (!admin_param(c->req, SLICE("route"), &route))
+		return (admin_problem(r, 400, SLICE("?route= is the name of a route")));
+	out = admin_stream(r);
+	if (out == NULL)
+		return (false);
+	shown = c->admin->hooks.show(c->admin->hooks.arg, route, out);
+	fits = fclose(out) == 0 && !r->body.failed;
+	r->status = 200;
+	r->type = SLICE("application/yaml");
+	if (shown == ADMIN_SHOWN && fits)
+		return (true);
+	prom_text_free(&r->body);
+	if (shown == ADMIN_NO_ROUTE)
+		return (admin_problem(r, 404, SLICE("there is no route of this name")));
+	return (admin_problem(r, 503, fits ? SLICE("it cannot be read again") :
+	    SLICE("it is too large for this page: there is `show`, and ?route=NAME")));
+}
+
 /* ---- POST ---- */
 
 /* Beside what `check --json` says of the files stands what became of them. */
@@ -227,6 +255,7 @@ static const struct {
 	{ SLICE_INIT("/status"), status, NULL },
 	{ SLICE_INIT("/routes"), admin_routes, NULL },
 	{ SLICE_INIT("/upstreams"), admin_upstreams, NULL },
+	{ SLICE_INIT("/config"), config, NULL },
 	{ SLICE_INIT("/connections"), admin_connections, NULL },
 	{ SLICE_INIT("/reload"), NULL, reload },
 	{ SLICE_INIT("/drain"), NULL, drain },

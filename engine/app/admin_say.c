@@ -7,6 +7,7 @@
 
 #include "engine/app/admin_impl.h"
 #include "engine/base/text.h"
+#include "engine/http/uri.h"
 
 /* How the pages of the admin listener are written. */
 
@@ -80,11 +81,50 @@ admin_problem(struct admin_reply *r, unsigned status, struct slice what)
 	    what.p, what.len)));
 }
 
+static bool
+unescape(struct slice *s, char *to)
+{
+	size_t n = 0;
+	uint64_t v;
+
+	for (size_t i = 0; i < s->len; i++) {
+		if (s->p[i] != '%') {
+			to[n++] = s->p[i] == '+' ? ' ' : s->p[i];
+			continue;
+		}
+		if (s->len - i < 3 || !text_to_hex64(slice_sub(*s, i + 1, 2), &v))
+			return (false);
+		to[n++] = (char)v;
+		i += 2;
+	}
+	*s = slice_of(to, n);
+	return (true);
+}
+
+bool
+admin_param(const struct msg_req *req, struct slice name, struct slice *value_r)
+{
+	struct slice rest = req->query, key, value;
+	char *to;
+
+	*value_r = SLICE("");
+	while (uri_query_next(&rest, &key, &value)) {
+		if (!slice_eq(key, name))
+			continue;
+		to = arena_alloc(req->m.headers.arena, value.len + 1);
+		*value_r = value;
+		return (to != NULL && unescape(value_r, to));
+	}
+	return (true);
+}
+
 static ssize_t
 on_write(void *cookie, const char *p, size_t n)
 {
 	struct prom_text *t = cookie;
 
+	if (n > ADMIN_REPLY_MAX - t->len)
+		t->failed = true;
 	prom_put(t, slice_of(p, n));
 	return (t->failed ? 0 : (ssize_t)n);
 }

@@ -47,10 +47,15 @@ app_show(struct app *app)
 		fprintf(stderr, "%s: out of memory\n", app->prog->name);
 	else
 		diag_print(b.diag, stderr);
-	if (ok)
-		schema_show(b.root, stdout);
+	if (!ok) {
+		build_fini(&b);
+		return (b.no_memory ? APP_CANNOT_START : APP_CONFIG_WRONG);
+	}
+	ok = build_show(&b, b.gate, slice_str(app->opt.route), stdout);
+	if (!ok)
+		diag_print(b.diag, stderr);
 	build_fini(&b);
-	return (b.no_memory ? APP_CANNOT_START : ok ? APP_OK : APP_CONFIG_WRONG);
+	return (ok ? APP_OK : b.no_memory ? APP_CANNOT_START : APP_USAGE_WRONG);
 }
 
 int

@@ -27,6 +27,7 @@ struct app_options {
 	struct app_var	*vars;
 	size_t		 n_vars;
 	bool		 json;
+	const char	*route;		/* "": all */
 };
 
 struct admin;

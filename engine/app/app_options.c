@@ -18,7 +18,8 @@ app_usage(const struct app_program *p, bool to_stderr)
 	    "\n"
 	    "  run        serve (the default); SIGHUP reloads, SIGTERM drains and ends\n"
 	    "  check      read the configuration as run does, and say every mistake; --json\n"
-	    "  show       the values in force, each with the place that it comes from\n"
+	    "  show       the values in force, each with the place that it comes from;\n"
+	    "             --route NAME: of one route, with all that it inherits\n"
 	    "  defaults   every key with its type, default, bounds and meaning\n"
 	    "  schema     the JSON Schema of the file, for editors\n"
 	    "  version    version and build\n"
@@ -52,10 +53,16 @@ add_var(struct app_options *o, char *text)
 	return (true);
 }
 
-/* The value of an option that stands alone or glued to it: -c FILE, -cFILE. */
+/* The value of an option that stands alone or glued to it: -c FILE, -cFILE, --route=NAME. */
 static char *
 value_of(char **argv, int *i)
 {
+	char *eq = argv[*i][1] == '-' ? strchr(argv[*i], '=') : NULL;
+
+	if (eq != NULL)
+		return (eq + 1);
+	if (argv[*i][1] == '-')
+		return (argv[*i + 1] == NULL ? NULL : argv[++*i]);
 	if (argv[*i][2] != '\0')
 		return (&argv[*i][2]);
 	return (argv[*i + 1] == NULL ? NULL : argv[++*i]);
@@ -65,6 +72,7 @@ static bool
 parse_option(struct app_options *o, const struct app_program *p, char **argv, int *i)
 {
 	const char *arg = argv[*i];
+	bool is_route;
 	char *value;
 
 	if (strcmp(arg, "--json") == 0) {
@@ -79,12 +87,15 @@ parse_option(struct app_options *o, const struct app_program *p, char **argv, in
 		o->command = "version";
 		return (true);
 	}
-	if (arg[1] != 'c' && arg[1] != 'e')
+	is_route = strcmp(arg, "--route") == 0 || strncmp(arg, "--route=", 8) == 0;
+	if (!is_route && arg[1] != 'c' && arg[1] != 'e')
 		return (wrong(p, "unknown option", arg));
 	value = value_of(argv, i);
-	if (value == NULL)
+	if (value == NULL || (is_route && *value == '\0'))
 		return (wrong(p, "a value is due after", arg));
-	if (arg[1] == 'c')
+	if (is_route)
+		o->route = value;
+	else if (arg[1] == 'c')
 		o->paths[o->n_paths++] = value;
 	else if (!add_var(o, value))
 		return (wrong(p, "KEY=VALUE is due after -e", value));
@@ -95,6 +106,7 @@ bool
 app_options_parse(struct app_options *o, const struct app_program *p, int argc, char **argv)
 {
 	memset(o, 0, sizeof *o);
+	o->route = "";
 	o->paths = xcalloc((size_t)argc + 1, sizeof *o->paths);
 	o->vars = xcalloc((size_t)argc + 1, sizeof *o->vars);
 	for (int i = 1; i < argc; i++) {

@@ -18,6 +18,7 @@ libengine_app_a_SOURCES = \
 	engine/app/build_impl.h \
 	engine/app/build_parts.c \
 	engine/app/build_routes.c \
+	engine/app/build_show.c \
 	engine/app/reload.h \
 	engine/app/sockets.c engine/app/sockets.h \
 	engine/app/start.c

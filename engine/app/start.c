@@ -211,6 +211,20 @@ ask_drain(void *arg)
 	app_drain(app);
 }
 
+static enum admin_shown
+show(void *arg, struct slice route, FILE *out)
+{
+	struct app *app;
+	struct build b;
+	bool has_read, ok;
+
+	CAST_OBJ(app, arg, APP_MAGIC);
+	has_read = build_read_again(&b, app->prog, app->current);
+	ok = has_read && build_show(&b, app->current->root, route, out);
+	build_fini(&b);
+	return (ok ? ADMIN_SHOWN : has_read && !b.no_memory ? ADMIN_NO_ROUTE : ADMIN_SHOW_FAILED);
+}
+
 /* ---- start and end ---- */
 
 /* The first generation; its workers: is how many there will be. */
@@ -301,7 +315,8 @@ start_run(struct app *app)
 	app->main.stats = stats_shard_new(app->stats);
 	access_log_init(stats_shard_new(app->stats));
 	app->admin = admin_new(&app->main, app->stats, app->prog->name,
-	    &(const struct admin_hooks){ tell_status, ask_reload, ask_drain, app });
+	    &(const struct admin_hooks){ tell_status, ask_reload, ask_drain, show,
+		app });
 	rc = start_all(app, &b);
 	build_fini(&b);
 	if (rc == APP_OK) {

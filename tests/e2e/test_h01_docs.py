@@ -296,6 +296,7 @@ COMMANDS = {
     "curl -s 'http://127.0.0.1:9901/routes?limit=10'": does_ask_admin,
     "curl -s http://127.0.0.1:9901/upstreams": does_ask_admin,
     "curl -s http://127.0.0.1:9901/connections": does_ask_admin,
+    "curl -s http://127.0.0.1:9901/config": does_ask_admin,
     "curl -s http://127.0.0.1:9901/metrics": does_ask_admin,
     "curl -s -X POST --unix-socket /run/weir/gateway.sock http://weir/reload":
         does_reload_by_socket,

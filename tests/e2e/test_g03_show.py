@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is in force: `show` of files, /config of a process."""
+
+import json
+import os
+import re
+import subprocess
+
+import pytest
+import yaml
+
+TEXT = """
+version: 1
+include: [more/*.yaml]
+listeners:
+  web: { listen: "127.0.0.1:@web@" }
+  small: { listen: "127.0.0.1:@small@", body_limit: 1KiB, request_headers: { set: { X-B: small } } }
+upstreams: { origin: { servers: ["127.0.0.1:1"] } }
+defaults:
+  timeout: { connect: 1s, idle: 20s }
+  request_headers: { set: { X-A: all, X-B: all } }
+  ip: { deny: [10.0.0.13] }
+admin: { listen: "127.0.0.1:@admin@" }
+workers: 1
+"""
+
+MORE = """
+routes:
+  - { name: users, prefix: /users, strip_prefix: true, upstream: origin, timeout: { idle: 5s } }
+  - name: open
+    prefix: /open
+    listeners: [small]
+    upstream: origin
+    ip: off
+    body_limit: 2KiB
+    response_headers: { remove: [Server] }
+  - { prefix: /none, respond: { status: 204 } }
+"""
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "a.yaml").write_text(MORE)
+    text = re.sub(r"@\w+@", lambda m: str(8000 + len(m[0])), TEXT)
+    (tmp_path / "gateway.yaml").write_text(text)
+    return tmp_path
+
+
+def show(path, files, *args, status=0):
+    done = subprocess.run([path, "show", "-c", str(files / "gateway.yaml"), *args], timeout=30,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == status, done.stderr
+    return done.stdout if status == 0 else done.stderr
+
+
+def line_of(text, what):
+    return next(i for i, line in enumerate(text.splitlines(), 1) if what in line)
+
+
+def documents(text):
+    """[(comments, what the rest means, {key: place})] of each document."""
+    out = []
+    for part in text.split("---\n"):
+        lines = part.splitlines()
+        places = {m[1]: m[2] for m in (re.match(r"\s*([\w-]+):.*  # (.*)$", l) for l in lines) if m}
+        out.append(([l for l in lines if l.startswith("#")], yaml.safe_load(part), places))
+    return out
+
+
+def test_one_route(gateway_path, files):
+    web, small = documents(show(gateway_path, files, "--route", "users"))
+    main, more = str(files / "gateway.yaml"), str(files / "more" / "a.yaml")
+    text = (files / "gateway.yaml").read_text()
+    for comments, meant, places in (web, small):
+        assert comments[0] == '# route "users", %s:%d' % (more, line_of(MORE, "name: users"))
+        assert comments[3:] == [
+            "#   request:  request_id, ip, request_headers, strip_prefix", "#   response: request_id"]
+        assert set(meant) >= {"name", "prefix", "strip_prefix", "upstream", "timeout", "ip"}
+        assert "listeners" not in meant and "routes" not in meant
+        assert meant["timeout"] == {"connect": "1s", "idle": "5s", "first_byte": "15s",
+                                    "total": "unlimited"}
+        assert places["connect"] == "%s:%d" % (main, line_of(text, "timeout:"))
+        assert places["idle"] == "%s:%d" % (more, line_of(MORE, "idle: 5s"))
+        assert places["first_byte"] == "default"
+    assert web[0][1] == "# on listener web" and small[0][1] == "# on listener small"
+    assert web[1]["body_limit"] == "16MiB" and small[1]["body_limit"] == "1KiB"
+    assert web[1]["request_headers"]["set"] == {"X-A": "all", "X-B": "all"}
+    assert small[1]["request_headers"]["set"] == {"X-A": "all", "X-B": "small"}
+    assert small[2]["X-B"] == small[2]["body_limit"] == "%s:%d" % (main, line_of(text, "small:"))
+
+
+def test_a_route_takes_its_own(gateway_path, files):
+    # `off` is a word to us, and no to a reader of YAML 1.1
+    (comments, meant, places), = documents(show(gateway_path, files, "--route=open"))
+    assert comments[1] == "# on listener small"
+    assert comments[3:] == ["#   request:  request_id, request_headers",
+                            "#   response: request_id, response_headers"]
+    assert meant["ip"] is False and meant["body_limit"] == "2KiB"
+    assert places["body_limit"].endswith("a.yaml:%d" % line_of(MORE, "body_limit"))
+
+
+def test_a_route_without_a_name(gateway_path, files):
+    for _, meant, _ in documents(show(gateway_path, files, "--route", "routes[2]")):
+        assert meant["prefix"] == "/none"
+
+
+def test_no_such_route(gateway_path, files):
+    said = show(gateway_path, files, "--route", "user", status=2)
+    assert 'there is no route "user"; did you mean "users"?' in said
+    assert "a value is due" in show(gateway_path, files, "--route", status=2)
+
+
+def test_several_files(gateway_path, files, tmp_path):
+    (tmp_path / "third.yaml").write_text(
+        "version: 1\nroutes: [ { name: third, prefix: /3, respond: { status: 204 } } ]\n")
+    said = show(gateway_path, files, "-c", str(tmp_path / "third.yaml"), "--route", "third")
+    assert 'third.yaml:2' in said.splitlines()[0]
+
+
+def test_all(gateway_path, files):
+    said = show(gateway_path, files)
+    meant = yaml.safe_load(said)
+    assert [r.get("name") for r in meant["routes"]] == ["users", "open", None]
+    order = [line for line in said.splitlines() if line.startswith("#")]
+    assert re.fullmatch(r"#   request:  request_id, ip, .*rewrite", order[1]), order
+    assert order[2] == "#   response: request_id, response_headers"
+
+
+def test_of_a_process(start, gateway_path):
+    """It is what the process runs, to the byte, whatever has become of the files."""
+    gw = start(TEXT.replace("include: [more/*.yaml]\n", "") + MORE)
+    def of_file(*args):
+        return subprocess.run([gateway_path, "show", "-c", gw.file, *args], timeout=30,
+                              stdout=subprocess.PIPE, check=True).stdout
+    gw.until(lambda: gw.admin("/readyz").status == 200, what="a gateway that serves")
+    whole, users = of_file(), of_file("--route", "users")
+    with open(gw.file, "w", encoding="utf-8") as f:
+        f.write("nothing: of use\n")
+    got = gw.admin("/config")
+    assert got.status == 200 and got.body == whole
+    assert got.get("content-type") == b"application/yaml"
+    assert gw.admin("/config?route=users").body == users
+    assert gw.admin("/config?route=routes%5B2%5D").body.count(b"prefix: /none") == 2
+    for target, status in (("/config?route=user", 404), ("/config?route=%zz", 400)):
+        got = gw.admin(target)
+        assert got.status == status and json.loads(got.body)["status"] == status
