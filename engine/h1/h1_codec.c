@@ -526,20 +526,6 @@ head_room(const struct codec *c)
 }
 
 static void
-h1_reset(struct codec_stream *s, enum reason reason)
-{
-	struct h1 *h = h1_of(s->codec);
-
-	(void)reason;		/* HTTP/1 has no words for it: the connection's end says it all */
-	h->in_state = H1_IN_DISCARD;
-	h->in_keep = false;
-	h->in = NULL;
-	h->paused = false;
-	h->scanned = 0;
-	h1_out_break(h);
-}
-
-static void
 h1_resume(struct codec_stream *s)
 {
 	h1_of(s->codec)->paused = false;
@@ -588,7 +574,13 @@ h1_fini(struct codec *c)
 	struct h1 *h = h1_of(c);
 
 	CHECK_OBJ(c, CODEC_MAGIC);
-	h1_reset(&h->s, REASON_NONE);
+	/* For the call that may be on the stack: whatever it has still to read goes nowhere. */
+	h->in_state = H1_IN_DISCARD;
+	h->in_keep = false;
+	h->in = NULL;
+	h->paused = false;
+	h->scanned = 0;
+	h1_out_break(h);
 	c->magic = 0;
 }
 
@@ -601,7 +593,6 @@ static const struct codec_ops h1_ops = {
 	.wrote = h1_wrote,
 	.send = h1_send,
 	.send_info = h1_send_info,
-	.reset = h1_reset,
 	.resume = h1_resume,
 	.drain = h1_drain,
 	.is_idle = is_idle,

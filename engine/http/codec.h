@@ -13,8 +13,10 @@
  * Order of events for a stream: on_begin, [on_info, on_begin]*, on_head, on_body*, on_end, or
  * on_error at any point, and then nothing more of that direction. on_end always follows on_head,
  * also where `end` was set. In the client role a stream begins with send, so on_error may come
- * without on_begin. An event may call any codec function but `feed`, `feed_eof`, `gather`,
- * `wrote` and `fini`; it must not free the codec or its connection (defer that).
+ * without on_begin. An event may call any codec function but `feed`, `feed_eof`, `gather` and
+ * `wrote`; `fini` from any but on_begin, which returns NULL instead. The call that raised the event
+ * then raises no other and returns, so the codec and its connection must not be freed before that
+ * (defer it).
  *
  * A tunnel (101) goes on with the same stream: on_body, and on_end when the peer ends its
  * direction; the pipe given with `send` carries the other way.
@@ -107,14 +109,12 @@ struct codec_ops {
 
 	/*
 	 * The head of our message; the body, if the message has one, comes from the pipe (its sink
-	 * wake-up is the owner's to set; kept until on_sent, on_error or reset; NULL: none). The
+	 * wake-up is the owner's to set; kept until on_sent, on_error or fini; NULL: none). The
 	 * head is formatted now: the message may change after. False: no memory.
 	 * After on_error of a server's stream a response may still be sent; it closes.
 	 */
 	bool		(*send)(struct codec_stream *, const struct msg *, struct pipe *body);
 	bool		(*send_info)(struct codec_stream *, const struct msg_resp *);
-	/* Give up on the stream in both directions; HTTP/1: the connection cannot be used again. */
-	void		(*reset)(struct codec_stream *, enum reason);
 	/* After on_body returned false. The owner feeds again afterwards. */
 	void		(*resume)(struct codec_stream *);
 	/* No message is to follow those that are open; our next head says so where it can
@@ -124,6 +124,8 @@ struct codec_ops {
 	bool		(*is_idle)(const struct codec *);
 	/* May this connection carry another message? (keep-alive on both sides, framing sound) */
 	bool		(*can_reuse)(const struct codec *);
+	/* Gives up what is open, in both directions, with no event; once. What it has of pages goes
+	   back. */
 	void		(*fini)(struct codec *);
 };
 

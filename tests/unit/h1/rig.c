@@ -72,11 +72,27 @@ flush_body(struct rig *r)
 	r->in_len = 0;
 }
 
+static bool
+is_alive(const struct rig *r)
+{
+	return (r->h1.c.magic == CODEC_MAGIC);
+}
+
+static void
+event(struct rig *r, enum rig_event e)
+{
+	if (!is_alive(r))
+		r->n_after++;
+	else if (e != RIG_NONE && e == r->fini_in)
+		r->h1.c.ops->fini(&r->h1.c);
+}
+
 static struct msg *
 on_begin(struct codec_stream *s)
 {
 	struct rig *r = rig_of(s);
 
+	event(r, RIG_NONE);
 	if (r->no_memory)
 		return (NULL);
 	s->owner = r;
@@ -99,6 +115,7 @@ on_info(struct codec_stream *s, struct msg_resp *resp)
 	note(r, "info %u", resp->status);
 	fields(r, &resp->m.headers);
 	note(r, "\n");
+	event(r, RIG_INFO);
 }
 
 static void
@@ -131,6 +148,7 @@ on_head(struct codec_stream *s, struct msg *m, struct page *page, bool end)
 	fields(r, &m->headers);
 	note(r, "\n");
 	(void)headers_wire_len(&m->headers);
+	event(r, RIG_HEAD);
 }
 
 static bool
@@ -145,6 +163,7 @@ on_body(struct codec_stream *s, struct span span)
 	memcpy(r->in_body + r->in_len, span.p, span.len);
 	r->in_len += span.len;
 	page_unref(&span.page);
+	event(r, RIG_BODY);
 	return (!r->pause);
 }
 
@@ -164,6 +183,7 @@ on_end(struct codec_stream *s)
 		pipe_put_end(&r->body, NULL);
 		must(rig_send_status(r, 200, MSG_BODY_LENGTH, 2));
 	}
+	event(r, RIG_END);
 }
 
 static void
@@ -175,6 +195,7 @@ on_error(struct codec_stream *s, enum reason reason)
 	r->reason = reason;
 	flush_body(r);
 	note(r, "error " SLICE_FMT "\n", SLICE_ARG(reason_info(reason)->name));
+	event(r, RIG_ERROR);
 }
 
 static void
@@ -185,6 +206,7 @@ on_sent(struct codec_stream *s)
 	r->n_sent++;
 	pipe_fini(&r->body);
 	pipe_init(&r->body, PIPE_LOW, PIPE_HIGH);
+	event(r, RIG_SENT);
 }
 
 static const struct codec_events events = {
@@ -212,7 +234,8 @@ rig_new(enum codec_role role)
 void
 rig_free(struct rig *r)
 {
-	r->h1.c.ops->fini(&r->h1.c);
+	if (is_alive(r))
+		r->h1.c.ops->fini(&r->h1.c);
 	pipe_fini(&r->body);
 	while (r->n_pins > 0)
 		page_unref(&r->pins[--r->n_pins]);
@@ -249,7 +272,7 @@ room(struct rig *r, size_t n)
 static enum codec_rc
 feed_on(struct rig *r)
 {
-	while (r->start < r->end || r->rc == CODEC_BLOCKED) {
+	while (is_alive(r) && (r->start < r->end || r->rc == CODEC_BLOCKED)) {
 		size_t used = 0;
 
 		r->rc = r->h1.c.ops->feed(&r->h1.c, r->page, r->page->data + r->start,
@@ -271,7 +294,7 @@ feed_on(struct rig *r)
 enum codec_rc
 rig_feed(struct rig *r, const char *p, size_t n, size_t piece)
 {
-	while (n > 0 && r->rc != CODEC_ERROR) {
+	while (n > 0 && r->rc != CODEC_ERROR && is_alive(r)) {
 		size_t k = piece == 0 || piece > n ? n : piece;
 
 		room(r, k);
@@ -294,7 +317,7 @@ rig_feed_cut(struct rig *r, const char *p, size_t n, size_t at)
 enum codec_rc
 rig_eof(struct rig *r)
 {
-	if (r->rc != CODEC_ERROR)
+	if (r->rc != CODEC_ERROR && is_alive(r))
 		r->rc = r->h1.c.ops->feed_eof(&r->h1.c);
 	return (r->rc);
 }
@@ -305,7 +328,7 @@ rig_write(struct rig *r, size_t step)
 	struct iovec v[8];
 	unsigned first = 0, n;
 
-	while ((n = r->h1.c.ops->gather(&r->h1.c, v, 8)) > 0) {
+	while (is_alive(r) && (n = r->h1.c.ops->gather(&r->h1.c, v, 8)) > 0) {
 		size_t total = 0, left = step == 0 ? SIZE_MAX : step;
 
 		if (first == 0)

@@ -14,6 +14,8 @@
 #include "engine/mem/arena.h"
 #include "engine/mem/page.h"
 
+enum rig_event { RIG_NONE, RIG_INFO, RIG_HEAD, RIG_BODY, RIG_END, RIG_ERROR, RIG_SENT };
+
 struct rig {
 	unsigned magic;
 #define RIG_MAGIC 0x7e57a1b2
@@ -40,6 +42,8 @@ struct rig {
 	bool pause;			/* on_body asks for a pause */
 	bool answer;			/* server: answer each request at its end, with "ok" */
 	bool no_memory;			/* on_begin returns NULL */
+	enum rig_event fini_in;		/* the codec is ended in the first event of this kind */
+	unsigned n_after;		/* events after that */
 	bool quiet;			/* no log */
 	struct page *page;		/* of the connection */
 	uint32_t start, end;

@@ -513,23 +513,89 @@ drained(void **state)
 	rig_free(r);
 }
 
+/* Ended in the middle of both directions: what it held of pages goes back, which rig_free() sees. */
 static void
-given_up(void **state)
+ended_midway(void **state)
 {
 	struct rig *r = rig_new(CODEC_SERVER);
-	struct iovec v[8];
 
 	(void)state;
 	(void)FEED(r, "POST / HTTP/1.1\r\n" HOST "Content-Length: 9\r\n\r\nabc");
 	assert_true(rig_send_status(r, 200, MSG_BODY_STREAM, -1));
-	r->h1.c.ops->reset(&r->h1.s, REASON_CLIENT_CLOSED);
-	assert_int_equal(r->h1.c.ops->gather(&r->h1.c, v, 8), 0);
-	assert_int_equal(FEED(r, "defghi" SMALL), CODEC_MORE);
+	r->h1.c.ops->fini(&r->h1.c);
 	assert_int_equal(r->n_heads, 1);
-	assert_int_equal(r->n_errors, 0);
-	assert_true(IS_IDLE(r));
-	assert_false(CAN_REUSE(r));
+	assert_int_equal(r->n_errors + r->n_sent + r->n_ends, 0);
 	rig_free(r);
+}
+
+/* One exchange of a server and one of a client, in which each event happens; `step` bytes at a time,
+   0: all. What comes behind the message is not read. */
+static void
+play_server(struct rig *r, size_t step, const char *bytes)
+{
+	(void)rig_feed(r, bytes, strlen(bytes), step);
+	if (r->h1.c.magic == 0)
+		return;
+	rig_put(r, "hi");
+	assert_true(rig_send_status(r, 200, MSG_BODY_STREAM, -1));
+	pipe_put_end(&r->body, NULL);
+	(void)rig_write(r, step);
+}
+
+static void
+play_client(struct rig *r, size_t step, const char *bytes)
+{
+	assert_true(rig_send_get(r, "/"));
+	(void)rig_write(r, step);
+	if (r->h1.c.magic == 0)
+		return;
+	(void)rig_feed(r, bytes, strlen(bytes), step);
+	(void)rig_eof(r);
+}
+
+/* The owner ends the codec in an event: the call that raised it raises no other. */
+static void
+ended_in_an_event(void **state)
+{
+	static const struct {
+		bool is_client;
+		const char *bytes;
+		unsigned events;	/* bits of those that happen */
+	} plays[] = {
+		{ false, SMALL SMALL, 1 << RIG_HEAD | 1 << RIG_END | 1 << RIG_SENT },
+		{ false, "POST / HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc" SMALL,
+		    1 << RIG_HEAD | 1 << RIG_BODY | 1 << RIG_END | 1 << RIG_SENT },
+		{ false, "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
+		    "2\r\nab\r\n1\r\nc\r\n0\r\nX: y\r\n\r\n" SMALL,
+		    1 << RIG_HEAD | 1 << RIG_BODY | 1 << RIG_END | 1 << RIG_SENT },
+		{ false, "GET / HTTP/1.0\r\n" HOST "\r\n", 1 << RIG_HEAD | 1 << RIG_END | 1 << RIG_SENT },
+		{ false, "GET /\n\n" SMALL, 1 << RIG_ERROR | 1 << RIG_SENT },
+		{ true, "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+		    1 << RIG_INFO | 1 << RIG_HEAD | 1 << RIG_END | 1 << RIG_SENT },
+		{ true, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi more",
+		    1 << RIG_HEAD | 1 << RIG_BODY | 1 << RIG_END | 1 << RIG_SENT },
+		{ true, "HTTP/1.1 200 OK\r\n\r\nuntil the end",
+		    1 << RIG_HEAD | 1 << RIG_BODY | 1 << RIG_END | 1 << RIG_SENT },
+		{ true, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut", 1 << RIG_HEAD |
+		    1 << RIG_BODY | 1 << RIG_ERROR | 1 << RIG_SENT },
+		{ true, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\nx\r\n",
+		    1 << RIG_HEAD | 1 << RIG_BODY | 1 << RIG_ERROR | 1 << RIG_SENT },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_len(plays); i++) {
+		for (unsigned k = 0; k < 2 * (RIG_SENT + 1); k++) {
+			struct rig *r = rig_new(plays[i].is_client ? CODEC_CLIENT : CODEC_SERVER);
+			bool happens = (plays[i].events >> k / 2 & 1) != 0;
+
+			r->fini_in = (enum rig_event)(k / 2);
+			(plays[i].is_client ? play_client : play_server)(r, k % 2, plays[i].bytes);
+			if ((r->h1.c.magic == 0) != happens)
+				fail_msg("play %zu, event %u, step %u", i, k / 2, k % 2);
+			assert_int_equal(r->n_after, 0);
+			rig_free(r);
+		}
+	}
 }
 
 static void
@@ -654,7 +720,8 @@ main(void)
 		cmocka_unit_test(client_early_answer),
 		cmocka_unit_test(tunnel),
 		cmocka_unit_test(drained),
-		cmocka_unit_test(given_up),
+		cmocka_unit_test(ended_midway),
+		cmocka_unit_test(ended_in_an_event),
 		cmocka_unit_test(no_memory),
 		cmocka_unit_test(large_head),
 		cmocka_unit_test(round_trip),
