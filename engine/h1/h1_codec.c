@@ -364,16 +364,13 @@ keep_trailers(struct msg *m, const struct h1_head *head, const char *from)
 	headers_init(t, arena);
 	for (unsigned i = 0; i < head->n_rows; i++) {
 		const struct hdr *row = &head->rows[i];
-		struct hdr *kept;
 
 		if ((row->flags & HDR_HOP) != 0 || !h1_trailer_may((enum hdr_id)row->id))
 			continue;
-		kept = headers_push(t, slice_of(copy.p + (row->name - from), row->name_len),
-		    slice_of(copy.p + (row->value - from), row->value_len), row->id);
-		if (kept == NULL)
+		if (headers_push_raw(t, slice_of(copy.p + (row->name - from), row->name_len),
+		    slice_of(copy.p + (row->value - from), row->value_len), row->id,
+		    row->raw_len) == NULL)
 			return (false);
-		kept->flags |= HDR_RAW;
-		kept->raw_len = row->raw_len;
 	}
 	if (t->n > 0)
 		m->trailers = t;

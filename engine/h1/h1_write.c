@@ -27,6 +27,12 @@ put_slice(char *p, struct slice s)
 	return (s.len == 0 ? p : put(p, s.p, s.len));
 }
 
+static inline char *
+put_run(char *p, const char *from, const char *end)
+{
+	return (from == end ? p : put(p, from, (size_t)(end - from)));
+}
+
 #define PUT(p, lit)	put((p), (lit), sizeof(lit) - 1)
 
 static bool
@@ -55,29 +61,24 @@ put_edited(char *p, const struct hdr *row)
 char *
 h1_put_fields(char *p, const struct headers *h)
 {
-	const char *run = NULL;		/* raw bytes not copied yet */
-	size_t run_len = 0;
+	const struct hdr *row = h->v;
+	const char *run = NULL, *run_end = NULL;	/* raw bytes not copied yet */
 
-	for (unsigned i = 0; i < h->n; i++) {
-		const struct hdr *row = &h->v[i];
-
+	for (unsigned left = h->n; left > 0; left--, row++) {
 		if (!hdr_is_live(row))
 			continue;
-		if ((row->flags & HDR_RAW) != 0 && run_len > 0 && run + run_len == row->name) {
-			run_len += row->raw_len;
+		if (unlikely((row->flags & HDR_RAW) == 0)) {
+			p = put_edited(put_run(p, run, run_end), row);
+			run = run_end = NULL;
 			continue;
 		}
-		if (run_len > 0)
-			p = put(p, run, run_len);
-		run_len = 0;
-		if ((row->flags & HDR_RAW) != 0) {
-			run = row->name;
-			run_len = row->raw_len;
-		} else {
-			p = put_edited(p, row);
+		if (row->name != run_end) {
+			p = put_run(p, run, run_end);
+			run = run_end = row->name;
 		}
+		run_end += row->raw_len;
 	}
-	return (run_len > 0 ? put(p, run, run_len) : p);
+	return (put_run(p, run, run_end));
 }
 
 /* What frames the message and the connection, and the empty line. */
@@ -111,14 +112,14 @@ size_t
 h1_request_bound(const struct msg_req *r, const struct h1_framing *f)
 {
 	return (FIXED_BYTES + r->method_text.len + r->path_raw.len + r->query.len +
-	    r->authority.len + f->upgrade.len + headers_wire_len(&r->m.headers));
+	    r->authority.len + f->upgrade.len + r->m.headers.wire_max);
 }
 
 size_t
 h1_response_bound(const struct msg_resp *r, const struct h1_framing *f)
 {
 	/* The longest phrase of status.def fits into the fixed part. */
-	return (FIXED_BYTES + r->phrase.len + f->upgrade.len + headers_wire_len(&r->m.headers));
+	return (FIXED_BYTES + r->phrase.len + f->upgrade.len + r->m.headers.wire_max);
 }
 
 static bool

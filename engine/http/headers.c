@@ -19,8 +19,8 @@ headers_init(struct headers *h, struct arena *arena)
 	h->arena = arena;
 }
 
-static bool
-grow(struct headers *h, unsigned cap)
+static inline bool
+reserve(struct headers *h, unsigned cap)
 {
 	struct hdr *v;
 
@@ -38,21 +38,39 @@ grow(struct headers *h, unsigned cap)
 	return (true);
 }
 
+/* Apart, and rare: adding to a table that has room saves no registers for it. */
+static CC_COLD bool
+grow(struct headers *h)
+{
+	return (reserve(h, h->cap == 0 ? HEADERS_FIRST_CAP : 2u * h->cap));
+}
+
 /* A row at the end, to be filled. */
 static inline struct hdr *
 add_row(struct headers *h, uint8_t id)
 {
+	unsigned n = h->n;
+
 	must(id < HDR__MAX);
-	if (unlikely(h->n == h->cap) && !grow(h, h->cap == 0 ? HEADERS_FIRST_CAP : 2u * h->cap))
+	if (unlikely(n == h->cap) && !grow(h))
 		return (NULL);
-	h->n++;
+	h->n = (uint16_t)(n + 1);
 	if (id != HDR_OTHER && h->first[id] == 0)
-		h->first[id] = (uint8_t)h->n;
-	return (&h->v[h->n - 1]);
+		h->first[id] = (uint8_t)(n + 1);
+	return (&h->v[n]);
 }
 
-struct hdr *
-headers_push(struct headers *h, struct slice name, struct slice value, uint8_t id)
+/* The line that is written of a row; an edited one has ": " and CR LF besides name and value. */
+static inline size_t
+line_len(const struct hdr *row)
+{
+	return ((row->flags & HDR_RAW) != 0 ? row->raw_len :
+	    (size_t)row->name_len + row->value_len + 4);
+}
+
+static struct hdr *
+push(struct headers *h, struct slice name, struct slice value, uint8_t id, unsigned flags,
+    uint32_t raw_len)
 {
 	struct hdr *row;
 
@@ -66,9 +84,23 @@ headers_push(struct headers *h, struct slice name, struct slice value, uint8_t i
 	row->value = value.p;
 	row->value_len = (uint32_t)value.len;
 	row->id = id;
-	row->flags = hdr_info[id].row_flags;
-	row->raw_len = 0;
+	row->flags = (uint8_t)(flags | hdr_info[id].row_flags);
+	row->raw_len = raw_len;
+	h->wire_max += line_len(row);
 	return (row);
+}
+
+struct hdr *
+headers_push(struct headers *h, struct slice name, struct slice value, uint8_t id)
+{
+	return (push(h, name, value, id, 0, 0));
+}
+
+struct hdr *
+headers_push_raw(struct headers *h, struct slice name, struct slice value, uint8_t id,
+    uint32_t raw_len)
+{
+	return (push(h, name, value, id, HDR_RAW, raw_len));
 }
 
 bool
@@ -80,15 +112,16 @@ headers_take_rows(struct headers *h, const struct hdr *rows, unsigned n, bool *r
 	*repeated_r = false;
 	if (n > HEADERS_MAX)
 		return (false);
-	if (h->cap < n && !grow(h, cap < HEADERS_FIRST_CAP ? HEADERS_FIRST_CAP : cap))
+	if (h->cap < n && !reserve(h, cap < HEADERS_FIRST_CAP ? HEADERS_FIRST_CAP : cap))
 		return (false);
 	if (n == 0)
 		return (true);
-	memcpy(h->v, rows, n * sizeof(*rows));
 	h->n = (uint16_t)n;
 	for (unsigned i = 0; i < n; i++) {
 		uint8_t id = rows[i].id;
 
+		h->v[i] = rows[i];
+		h->wire_max += line_len(&rows[i]);
 		if (id == HDR_OTHER)
 			continue;
 		if (h->first[id] == 0)
@@ -155,6 +188,7 @@ headers_drop(struct headers *h, struct hdr *row)
 	must(row >= h->v && row < h->v + h->n);
 	if ((row->flags & HDR_GONE) == 0) {
 		row->flags |= HDR_GONE;
+		h->wire_max -= line_len(row);
 		h->n_gone++;
 	}
 }
@@ -170,10 +204,12 @@ set_from(struct headers *h, struct hdr *row, struct slice name, struct slice val
 		return (false);
 	while ((more = headers_next(h, row)) != NULL)
 		headers_drop(h, more);
+	h->wire_max -= line_len(row);
 	row->value = value.p;
 	row->value_len = (uint32_t)value.len;
 	row->flags &= (uint8_t)~HDR_RAW;
 	row->raw_len = 0;
+	h->wire_max += line_len(row);
 	return (true);
 }
 
@@ -195,28 +231,35 @@ headers_add(struct headers *h, struct slice name, struct slice value)
 	return (headers_push(h, name, value, (uint8_t)hdr_id_of(name)) != NULL);
 }
 
+/* Apart, as grow() is; the call comes back with room. */
+static CC_COLD bool
+add_raw_grown(struct headers *h, enum hdr_id id, struct slice raw)
+{
+	return (grow(h) && headers_add_raw(h, id, raw));
+}
+
 bool
 headers_add_raw(struct headers *h, enum hdr_id id, struct slice raw)
 {
-	size_t name_len = id != HDR_OTHER ? hdr_info[id].name.len :
-	    (size_t)slice_find_byte(raw, ':');
-	size_t at = name_len + 1;
+	const struct hdr_info *info = &hdr_info[id];
+	size_t name_len = info->name.len;
 	struct hdr *row;
 
-	/* Ours, so its shape is known: no search for a known name's end, one blank behind it. */
-	must(raw.len <= UINT32_MAX && name_len <= UINT16_MAX && name_len + 4 <= raw.len &&
-	    raw.p[name_len] == ':' && raw.p[raw.len - 2] == '\r' && raw.p[raw.len - 1] == '\n');
+	/* Ours, so its shape is known: no search for where the name ends and the value begins. */
+	must(id != HDR_OTHER && raw.len >= name_len + 4 && raw.len <= UINT32_MAX &&
+	    memcmp(raw.p + name_len, ": ", 2) == 0 &&
+	    memcmp(raw.p + raw.len - 2, "\r\n", 2) == 0);
+	if (unlikely(h->n == h->cap))
+		return (add_raw_grown(h, id, raw));
 	row = add_row(h, (uint8_t)id);
-	if (row == NULL)
-		return (false);
-	at += raw.p[at] == ' ' ? 1 : 0;
 	row->name = raw.p;
 	row->name_len = (uint16_t)name_len;
-	row->value = raw.p + at;
-	row->value_len = (uint32_t)(raw.len - 2 - at);
+	row->value = raw.p + name_len + 2;
+	row->value_len = (uint32_t)(raw.len - name_len - 4);
 	row->id = (uint8_t)id;
-	row->flags = HDR_RAW | hdr_info[id].row_flags;
+	row->flags = HDR_RAW | info->row_flags;
 	row->raw_len = (uint32_t)raw.len;
+	h->wire_max += raw.len;
 	return (true);
 }
 
@@ -286,12 +329,9 @@ headers_wire_len(const struct headers *h)
 	size_t n = 0;
 
 	for (unsigned i = 0; i < h->n; i++) {
-		const struct hdr *row = &h->v[i];
-
-		if (!hdr_is_live(row))
-			continue;
-		n += (row->flags & HDR_RAW) != 0 ? row->raw_len
-						 : (size_t)row->name_len + row->value_len + 4;
+		if (hdr_is_live(&h->v[i]))
+			n += line_len(&h->v[i]);
 	}
+	must(n <= h->wire_max);
 	return (n);
 }

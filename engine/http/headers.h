@@ -51,6 +51,8 @@ struct headers {
 	uint16_t	 n;		/* rows used, gone ones included */
 	uint16_t	 cap;
 	uint16_t	 n_gone;
+	/* Bytes of all rows that are not gone, as lines of HTTP/1: room that is enough for them. */
+	size_t		 wire_max;
 	/* Row + 1 of the first of each known id; 0: none. It may be gone: use headers_get(). */
 	uint8_t		 first[HDR__MAX];
 };
@@ -68,6 +70,9 @@ void		 headers_init(struct headers *, struct arena *);
 
 /* A row at the end, as the parser makes them. The bytes are not copied. NULL when full. */
 struct hdr	*headers_push(struct headers *, struct slice name, struct slice value, uint8_t id);
+/* The same for a field whose whole line lies at name, raw_len bytes of it: HDR_RAW. */
+struct hdr	*headers_push_raw(struct headers *, struct slice name, struct slice value,
+		    uint8_t id, uint32_t raw_len);
 
 struct hdr	*headers_first_(const struct headers *, enum hdr_id, unsigned without_flags);
 
@@ -100,7 +105,7 @@ struct hdr	*headers_find(const struct headers *, struct slice name);
 bool		 headers_set(struct headers *, struct slice name, struct slice value);
 bool		 headers_set_id(struct headers *, enum hdr_id, struct slice value);
 bool		 headers_add(struct headers *, struct slice name, struct slice value);
-/* `raw` is "Name: value\r\n", already formatted, with one blank or none; static or arena. */
+/* `raw` is "Name: value\r\n", formatted already, of that id, a known one; static or arena. */
 bool		 headers_add_raw(struct headers *, enum hdr_id, struct slice raw);
 unsigned	 headers_remove(struct headers *, struct slice name);
 unsigned	 headers_remove_from_(struct headers *, struct hdr *first);
@@ -154,7 +159,7 @@ hdr_is_live(const struct hdr *h)
 	return ((h->flags & (HDR_GONE | HDR_HOP)) == 0);
 }
 
-/* Bytes that the live fields take in HTTP/1, "name: value\r\n" each. */
+/* Bytes of the live fields alone, counted. */
 size_t		 headers_wire_len(const struct headers *);
 
 #endif

@@ -129,13 +129,7 @@ remove_field(const struct edit_op *op, struct headers *hs)
 static bool
 add_field(const struct edit_op *op, struct headers *hs)
 {
-	struct hdr *row = headers_push(hs, op->name, op->value, op->id);
-
-	if (row == NULL)
-		return (false);
-	row->flags |= HDR_RAW;
-	row->raw_len = op->line_len;
-	return (true);
+	return (headers_push_raw(hs, op->name, op->value, op->id, op->line_len) != NULL);
 }
 
 bool

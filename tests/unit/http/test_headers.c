@@ -188,6 +188,39 @@ fills_up(void **state)
 	arena_free(&a);
 }
 
+/* Room for a head is taken by this number, before anything is written. */
+static void
+wire_is_bounded(void **state)
+{
+	struct arena *a = arena_new("test");
+	struct headers h, taken;
+	bool repeated;
+
+	(void)state;
+	headers_init(&h, a);
+	assert_int_equal(h.wire_max, 0);
+	assert_true(headers_add(&h, SLICE("A"), SLICE("b")));
+	assert_int_equal(h.wire_max, sizeof("A: b\r\n") - 1);
+	assert_true(headers_add_raw(&h, HDR_VIA, SLICE("Via: 1.0 a\r\n")));
+	assert_non_null(headers_push_raw(&h, SLICE("B"), SLICE("c"), HDR_OTHER,
+	    sizeof("B:   c   \r\n") - 1));
+	assert_true(h.wire_max >= headers_wire_len(&h));
+	assert_int_equal(h.wire_max, headers_wire_len(&h));
+	assert_true(headers_set(&h, SLICE("B"), SLICE("a value that is longer than what it was")));
+	assert_true(headers_set_id(&h, HDR_VIA, SLICE("another that is longer")));
+	assert_int_equal(h.wire_max, headers_wire_len(&h));
+	headers_init(&taken, a);
+	assert_true(headers_take_rows(&taken, h.v, h.n, &repeated));
+	assert_int_equal(taken.wire_max, headers_wire_len(&h));
+	assert_int_equal(headers_remove(&h, SLICE("B")), 1);
+	assert_int_equal(headers_remove(&h, SLICE("A")), 1);
+	assert_int_equal(h.wire_max, sizeof("Via: another that is longer\r\n") - 1);
+	/* What the codec writes itself has no line of ours, yet counts. */
+	assert_true(headers_add(&h, SLICE("Connection"), SLICE("close")));
+	assert_true(h.wire_max > headers_wire_len(&h));
+	arena_free(&a);
+}
+
 static void
 rows_taken(void **state)
 {
@@ -251,6 +284,7 @@ main(void)
 		cmocka_unit_test(set_replaces),
 		cmocka_unit_test(hop_by_hop),
 		cmocka_unit_test(fills_up),
+		cmocka_unit_test(wire_is_bounded),
 		cmocka_unit_test(rows_taken),
 		cmocka_unit_test(tables),
 	};
