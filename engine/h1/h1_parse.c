@@ -45,38 +45,35 @@ more(struct h1_head *h, const struct codec_limits *limits, const char *line, con
 	return (H1_PARSE_MORE);
 }
 
-/* CR LF at *p; a bare CR or LF, or another byte, is refused. */
+/* No CR LF at p. Cut off, or a bare CR or LF, or another byte. */
 static enum h1_parse_rc
+no_line_end(struct h1_head *h, const char *p, const char *end)
+{
+	if (p == end || (*p == '\r' && p + 1 == end))
+		return (H1_PARSE_MORE);
+	return (bad(h, REASON_REQUEST_MALFORMED));
+}
+
+/* CR LF at *p, and nothing else. */
+static inline enum h1_parse_rc
 line_end(struct h1_head *h, const char **p, const char *end)
 {
-	if (*p == end)
-		return (H1_PARSE_MORE);
-	if (**p != '\r')
-		return (bad(h, REASON_REQUEST_MALFORMED));
-	if (*p + 1 == end)
-		return (H1_PARSE_MORE);
-	if ((*p)[1] != '\n')
-		return (bad(h, REASON_REQUEST_MALFORMED));
+	if (unlikely(end - *p < 2 || memcmp(*p, "\r\n", 2) != 0))
+		return (no_line_end(h, *p, end));
 	*p += 2;
 	return (H1_PARSE_DONE);
 }
 
 /*
- * The end of the name, which is a ':' directly behind it, or NULL with *rc_r. A name that is well
- * known is a token and need not be looked at byte by byte. *drop_r: it has an underscore.
+ * The end of a name that is not among the well known, or was not looked up: read byte by byte. As
+ * field_name(), with the colon found so far.
  */
 static const char *
-field_name(struct h1_head *h, const char *p, const char *end, uint8_t *id_r, bool *drop_r,
-    enum h1_parse_rc *rc_r)
+other_name(struct h1_head *h, const char *p, const char *end, const char *colon, uint8_t *id_r,
+    bool *drop_r, enum h1_parse_rc *rc_r)
 {
-	const char *colon = h1_find_colon(p, end);
+	bool looked_up = colon != NULL;
 
-	*drop_r = false;
-	if (colon != NULL) {
-		*id_r = (uint8_t)hdr_id_of(slice_of(p, (size_t)(colon - p)));
-		if (*id_r != HDR_OTHER)
-			return (colon);
-	}
 	colon = h1_scan_token(p, end);
 	if (colon == end) {
 		*rc_r = H1_PARSE_MORE;
@@ -86,9 +83,51 @@ field_name(struct h1_head *h, const char *p, const char *end, uint8_t *id_r, boo
 		*rc_r = bad(h, REASON_REQUEST_MALFORMED);
 		return (NULL);
 	}
-	*id_r = (uint8_t)hdr_id_of(slice_of(p, (size_t)(colon - p)));
+	if (colon - p > UINT16_MAX) {
+		*rc_r = bad(h, REASON_HEADER_TOO_LARGE);
+		return (NULL);
+	}
+	if (!looked_up)
+		*id_r = (uint8_t)hdr_id_of(slice_of(p, (size_t)(colon - p)));
 	*drop_r = memchr(p, '_', (size_t)(colon - p)) != NULL;
 	return (colon);
+}
+
+/*
+ * The end of the name, which is a ':' directly behind it, or NULL with *rc_r. A name that is well
+ * known is a token and need not be looked at byte by byte. *drop_r: it has an underscore.
+ */
+static inline const char *
+field_name(struct h1_head *h, const char *p, const char *end, uint8_t *id_r, bool *drop_r,
+    enum h1_parse_rc *rc_r)
+{
+	const char *colon = h1_find_colon(p, end);
+
+	*drop_r = false;
+	*id_r = HDR_OTHER;
+	if (likely(colon != NULL)) {
+		*id_r = (uint8_t)hdr_id_of(slice_of(p, (size_t)(colon - p)));
+		if (likely(*id_r != HDR_OTHER))
+			return (colon);
+	}
+	return (other_name(h, p, end, colon, id_r, drop_r, rc_r));
+}
+
+static inline bool
+is_blank(char c)
+{
+	return (c == ' ' || c == '\t');
+}
+
+static inline const char *
+skip_blanks(const char *p, const char *end)
+{
+	/* One, as nearly always: two looks. What is no more than a blank is left to the loop. */
+	if (likely(end - p >= 2 && p[0] == ' ' && p[1] > ' '))
+		return (p + 1);
+	while (p < end && is_blank(*p))
+		p++;
+	return (p);
 }
 
 /* One field line at *pp, which is moved behind it. */
@@ -98,32 +137,31 @@ parse_field(struct h1_head *h, const struct codec_limits *limits, const char **p
 	const char *line = *pp, *colon, *p, *value_end;
 	enum h1_parse_rc rc = H1_PARSE_DONE;
 	struct hdr *row;
-	uint8_t id = HDR_OTHER;
+	size_t line_len;
+	uint8_t id;
 	bool drop;
 
 	colon = field_name(h, line, end, &id, &drop, &rc);
-	if (colon == NULL && rc == H1_PARSE_MORE)
-		return (more(h, limits, line, end, REASON_HEADER_TOO_LARGE));
-	if (colon == NULL)
-		return (rc);
-	for (p = colon + 1; p < end && (*p == ' ' || *p == '\t'); p++)
-		;
+	if (unlikely(colon == NULL))
+		return (rc == H1_PARSE_MORE
+			? more(h, limits, line, end, REASON_HEADER_TOO_LARGE) : rc);
+	p = skip_blanks(colon + 1, end);
 	value_end = h1_scan_value(p, end);
 	*pp = value_end;
 	rc = line_end(h, pp, end);
-	if (rc == H1_PARSE_MORE)
-		return (more(h, limits, line, end, REASON_HEADER_TOO_LARGE));
-	if (rc != H1_PARSE_DONE)
-		return (rc);
+	if (unlikely(rc != H1_PARSE_DONE))
+		return (rc == H1_PARSE_MORE
+			? more(h, limits, line, end, REASON_HEADER_TOO_LARGE) : rc);
+	line_len = (size_t)(*pp - line);
 	/* Name and value with the white space between, without ": " and CR LF; plus the cost. */
-	h->counted += (uint32_t)(*pp - line) - 4 + FIELD_COST;
-	if ((size_t)(*pp - line) > limits->line_bytes || h->counted > limits->head_bytes ||
-	    h->n_fields >= limits->fields || h->n_rows >= HEADERS_MAX || colon - line > UINT16_MAX)
+	h->counted += (uint32_t)line_len - 4 + FIELD_COST;
+	if (unlikely(line_len > limits->line_bytes || h->counted > limits->head_bytes ||
+	    h->n_fields >= h->fields_max))
 		return (bad(h, REASON_HEADER_TOO_LARGE));
 	h->n_fields++;
-	if (drop)
+	if (unlikely(drop))
 		return (H1_PARSE_DONE);
-	while (value_end > p && (value_end[-1] == ' ' || value_end[-1] == '\t'))
+	while (value_end > p && is_blank(value_end[-1]))
 		value_end--;
 	row = &h->rows[h->n_rows++];
 	row->name = line;
@@ -132,7 +170,7 @@ parse_field(struct h1_head *h, const struct codec_limits *limits, const char **p
 	row->value_len = (uint32_t)(value_end - p);
 	row->id = id;
 	row->flags = HDR_RAW | hdr_info[id].row_flags;
-	row->raw_len = (uint32_t)(*pp - line);
+	row->raw_len = (uint32_t)line_len;
 	return (H1_PARSE_DONE);
 }
 
@@ -158,9 +196,10 @@ parse_fields(struct h1_head *h, const struct codec_limits *limits, const char *b
 }
 
 static void
-reset(struct h1_head *h)
+reset(struct h1_head *h, const struct codec_limits *limits)
 {
 	memset(h, 0, offsetof(struct h1_head, rows));
+	h->fields_max = limits->fields < HEADERS_MAX ? limits->fields : HEADERS_MAX;
 }
 
 static inline bool
@@ -244,7 +283,7 @@ h1_parse_request(struct h1_head *h, const struct codec_limits *limits, const cha
 	const char *begin = p, *end = p + n;
 	enum h1_parse_rc rc;
 
-	reset(h);
+	reset(h, limits);
 	rc = request_line(h, &p, end);
 	if (rc == H1_PARSE_MORE)
 		return (more(h, limits, begin, end, REASON_URI_TOO_LONG));
@@ -291,7 +330,7 @@ h1_parse_response(struct h1_head *h, const struct codec_limits *limits, const ch
 	const char *begin = p, *end = p + n;
 	enum h1_parse_rc rc;
 
-	reset(h);
+	reset(h, limits);
 	rc = n == 0 ? H1_PARSE_MORE : status_line(h, &p, end);
 	if (rc == H1_PARSE_MORE)
 		return (more(h, limits, begin, end, REASON_HEADER_TOO_LARGE));
@@ -306,7 +345,7 @@ h1_parse_response(struct h1_head *h, const struct codec_limits *limits, const ch
 enum h1_parse_rc
 h1_parse_trailers(struct h1_head *h, const struct codec_limits *limits, const char *p, size_t n)
 {
-	reset(h);
+	reset(h, limits);
 	return (parse_fields(h, limits, p, p, p + n));
 }
 

@@ -34,6 +34,7 @@ struct h1_head {
 	uint8_t		 reason;	/* enum reason, with H1_PARSE_BAD */
 	uint16_t	 n_rows;
 	uint16_t	 n_fields;	/* field lines seen, those dropped included */
+	uint16_t	 fields_max;	/* that n_fields may be: the limit's, and rows for all */
 	uint32_t	 counted;	/* bytes, each field with + 32 */
 	uint32_t	 len;		/* of the head, with H1_PARSE_DONE */
 	struct hdr	 rows[HEADERS_MAX];

@@ -95,25 +95,25 @@ h1_scan_token(const char *p, const char *end)
 	return (p);
 }
 
-/*
- * The ':' among the next sixteen bytes, or NULL when it is not there or fewer are left. What lies
- * before it has not been looked at.
- */
+/* The ':' among the next few dozen bytes, or NULL. What lies before it has not been judged. */
 static inline const char *
 h1_find_colon(const char *p, const char *end)
 {
 #ifdef __SSE2__
-	if (end - p >= 16) {
+	const __m128i colon = _mm_set1_epi8(':');
+
+	for (unsigned i = 0; i < 2 && end - p >= 16; i++, p += 16) {
 		__m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
-		unsigned mask = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(x, _mm_set1_epi8(':')));
+		unsigned mask = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(x, colon));
 
 		if (mask != 0)
 			return (p + __builtin_ctz(mask));
 	}
-#else
-	(void)p;
-	(void)end;
 #endif
+	for (unsigned i = 0; i < 15 && p < end; i++, p++) {
+		if (*p == ':')
+			return (p);
+	}
 	return (NULL);
 }
 

@@ -39,9 +39,9 @@ _Static_assert(HDR__MAX <= 255, "an id fits in a byte of struct hdr and of the s
  * dashes: those have neither bit 5 nor bit 6, which no byte of a name lacks.
  */
 static inline bool
-has_control(uint64_t w)
+have_control(uint64_t a, uint64_t b)
 {
-	return (((w | w << 1) & 0x4040404040404040u) != 0x4040404040404040u);
+	return (((a | a << 1) & (b | b << 1) & 0x4040404040404040u) != 0x4040404040404040u);
 }
 
 static inline uint64_t
@@ -70,7 +70,7 @@ middle_is(const char *p, const char *lower, size_t n)
 		size_t at = i + 16 > n ? n - 16 : i;
 		uint64_t w = slice_load8(p + at);
 
-		if ((w | FOLD) != slice_load8(lower + at) || has_control(w))
+		if ((w | FOLD) != slice_load8(lower + at) || have_control(w, w))
 			return (false);
 	}
 	return (true);
@@ -83,15 +83,15 @@ hdr_id_of(struct slice name)
 	uint64_t first, last, hash;
 	uint8_t id;
 
-	if (unlikely(name.len == 0))
-		return (HDR_OTHER);
 	if (likely(name.len >= 8)) {
 		first = slice_load8(name.p);
 		last = slice_load8(name.p + name.len - 8);
+	} else if (unlikely(name.len == 0)) {
+		return (HDR_OTHER);
 	} else {
 		first = last = short_word(name.p, name.len);
 	}
-	if (has_control(first) || has_control(last))
+	if (unlikely(have_control(first, last)))
 		return (HDR_OTHER);
 	first |= FOLD;
 	last |= FOLD;
