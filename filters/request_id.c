@@ -42,7 +42,6 @@ struct request_id_worker {
 	unsigned	 magic;
 #define REQUEST_ID_WORKER_MAGIC	0x2f7a90c6
 	struct rnd	 rnd;
-	char		 hex[256][2];
 };
 
 static const struct schema_enum keep_words[] = {
@@ -74,10 +73,6 @@ on_worker_start(void **state_r, struct worker *w)
 		return (err_memory());
 	rw->magic = REQUEST_ID_WORKER_MAGIC;
 	rnd_init(&rw->rnd);
-	for (unsigned i = 0; i < 256; i++) {
-		rw->hex[i][0] = "0123456789abcdef"[i >> 4];
-		rw->hex[i][1] = "0123456789abcdef"[i & 0xf];
-	}
 	*state_r = rw;
 	return (NULL);
 }
@@ -92,15 +87,24 @@ on_worker_stop(void *state)
 	xfree(rw);
 }
 
-/* Two digits a byte, by a table: half the steps, and this is on the path of every request. */
+#define EACH_BYTE	0x0101010101010101u
+
+/* Eight digits at once, from a byte each: above nine they go on with letters. */
 static char *
-put_hex(const struct request_id_worker *rw, char *p, uint64_t v)
+put_digits(char *p, uint64_t digits)
 {
-	for (unsigned shift = 64; shift > 0; p += 2) {
-		shift -= 8;
-		memcpy(p, rw->hex[v >> shift & 0xff], 2);
-	}
-	return (p);
+	uint64_t letters = (digits + EACH_BYTE * (0x80 - 10)) >> 7 & EACH_BYTE;
+	uint64_t text = digits + EACH_BYTE * '0' + letters * ('a' - '0' - 10);
+
+	return (mempcpy(p, &text, sizeof text));
+}
+
+/* All sixteen digits of a random number, in whatever order is quickest. */
+static char *
+put_hex(char *p, uint64_t v)
+{
+	p = put_digits(p, v & EACH_BYTE * 0xf);
+	return (put_digits(p, v >> 4 & EACH_BYTE * 0xf));
 }
 
 /* Letters, digits and what uuids, base64 and trace ids are made of: nothing that a log, a shell
@@ -153,8 +157,8 @@ on_req_headers(struct filter_call *fc, struct msg_req *req)
 		if (line == NULL)
 			goto no_memory;
 		p = mempcpy(line, "X-Request-Id: ", NAME_BYTES);
-		p = put_hex(rw, p, rnd_u64(&rw->rnd));
-		p = put_hex(rw, p, rnd_u64(&rw->rnd));
+		p = put_hex(p, rnd_u64(&rw->rnd));
+		p = put_hex(p, rnd_u64(&rw->rnd));
 		memcpy(p, "\r\n", 2);
 		ctx->line = slice_of(line, LINE_BYTES);
 		ctx->id = slice_of(line + NAME_BYTES, ID_BYTES);

@@ -36,9 +36,9 @@ static const int8_t uri_hex[256] = {
 	['F'] = 16, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16
 };
 
-/* Of a name in an authority: unreserved, sub-delims but `,`, and escapes (RFC 3986, 3.2.2). */
+/* Of a name in an authority: unreserved, and sub-delims but `,` (RFC 3986, 3.2.2). */
 static const bool uri_host[256] = {
-	['!'] = true, ['$'] = true, ['%'] = true, ['&' ... '+'] = true, ['-'] = true, ['.'] = true,
+	['!'] = true, ['$'] = true, ['&' ... '+'] = true, ['-'] = true, ['.'] = true,
 	['0' ... '9'] = true, [';'] = true, ['='] = true, ['A' ... 'Z'] = true, ['_'] = true,
 	['a' ... 'z'] = true, ['~'] = true
 };
@@ -264,15 +264,17 @@ uri_canonical(struct slice raw, struct arena *arena, struct slice *path_r)
 	return (make_canonical(raw, arena, path_r));
 }
 
-/* RFC 3986, 3.2.2 reg-name; ',' is a sub-delim there, but two hosts in one Host field here. */
+/* RFC 3986, 3.2.2 reg-name, escapes included; ',' would be two hosts in one Host field here. */
 static bool
 is_reg_name(struct slice s)
 {
-	for (size_t i = 0; i < s.len; i++) {
-		if (!uri_host[(uint8_t)s.p[i]])
-			return (false);
-		if (s.p[i] == '%' && (s.len - i < 3 || uri_hex[(uint8_t)s.p[i + 1]] == 0 ||
-		    uri_hex[(uint8_t)s.p[i + 2]] == 0))
+	const char *p = s.p;
+
+	for (size_t left = s.len; left > 0; left--, p++) {
+		if (likely(uri_host[(uint8_t)*p]))
+			continue;
+		if (*p != '%' || left < 3 || uri_hex[(uint8_t)p[1]] == 0 ||
+		    uri_hex[(uint8_t)p[2]] == 0)
 			return (false);
 	}
 	return (s.len > 0);

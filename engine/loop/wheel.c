@@ -195,12 +195,14 @@ wheel_advance(struct wheel *w, uint64_t now_ms)
 
 	if (!list_is_empty(&w->due))
 		run_due(w);
+	/* The same millisecond still: all of it has been run. */
+	if (now_ms <= w->tick)
+		return;
 	/* What callbacks add to the due list from here on waits for the next call. */
 	while ((next = next_tick(w)) <= now_ms) {
 		w->tick = next;
 		cascade(w);
 		run_tick(w);
 	}
-	if (now_ms > w->tick)
-		w->tick = now_ms;
+	w->tick = now_ms;
 }

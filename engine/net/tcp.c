@@ -36,6 +36,14 @@ sys_send(int fd, const void *buf, size_t n)
 	return (syscall(SYS_sendto, fd, buf, n, MSG_NOSIGNAL, NULL, 0));
 }
 
+static ssize_t
+sys_sendmsg(int fd, struct iovec *v, unsigned n_vec)
+{
+	struct msghdr m = { .msg_iov = v, .msg_iovlen = n_vec };
+
+	return (syscall(SYS_sendmsg, fd, &m, MSG_NOSIGNAL));
+}
+
 static enum io_rc
 tcp_read(struct transport *t, struct iovec *v, unsigned n_vec, size_t *n_r)
 {
@@ -57,12 +65,11 @@ tcp_read(struct transport *t, struct iovec *v, unsigned n_vec, size_t *n_r)
 static enum io_rc
 tcp_write(struct transport *t, struct iovec *v, unsigned n_vec, size_t *n_r)
 {
-	struct msghdr m = { .msg_iov = v, .msg_iovlen = n_vec };
 	ssize_t n;
 
 	do {
 		n = n_vec == 1 ? sys_send(t->io.fd, v->iov_base, v->iov_len) :
-		    syscall(SYS_sendmsg, t->io.fd, &m, MSG_NOSIGNAL);
+		    sys_sendmsg(t->io.fd, v, n_vec);
 	} while (n < 0 && errno == EINTR);
 	if (n >= 0) {
 		*n_r = (size_t)n;

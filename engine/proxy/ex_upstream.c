@@ -155,7 +155,9 @@ on_begin(void *arg)
 	struct exchange *ex = of(arg);
 
 	pipe_release(chain_pipe(&ex->chain, CHAIN_REQ, &ex->req_body));
-	msg_resp_init(&ex->resp, &ex->arena);
+	/* Fresh as it was made, unless an interim response has been here. */
+	if (ex->resp.status != 0)
+		msg_resp_init(&ex->resp, &ex->arena);
 	return (&ex->resp.m);
 }
 

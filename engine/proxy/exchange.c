@@ -116,7 +116,7 @@ exchange_new(struct down_conn *dc, struct codec_stream *stream)
 
 	if (ex == NULL)
 		return (NULL);
-	memset(ex, 0, offsetof(struct exchange, req_body));
+	memset(ex, 0, offsetof(struct exchange, tried));
 	ex->magic = EXCHANGE_MAGIC;
 	ex->worker = w;
 	ex->down = dc;

@@ -78,10 +78,7 @@ struct exchange {
 	struct upstream		*upstream;
 	struct up_stream	*up;
 	const struct server	*server;	/* held; of the last try, for the log */
-	const struct server	*tried[UP_TRIED_MAX];	/* held */
 	struct page		*req_page, *resp_page;	/* where the slices lie */
-	struct deferred		 wake;
-	struct timer		 timer;
 	uint64_t		 deadline_ms[2];/* of the phase, and total; 0: none */
 	enum reason		 deadline_reason;
 	uint64_t		 body_limit;
@@ -96,7 +93,10 @@ struct exchange {
 	/* of the connection, acknowledged: when the window began, and now; and when that grew */
 	uint64_t		 acked_seen, acked, acked_ms;	/* acked_ms 0: not looked yet */
 	const struct addr	*client;	/* the peer, or whom trusted proxies named */
-	/* From here on each has an init of its own. */
+	/* From here on each has an init of its own, or a number of those that are there. */
+	const struct server	*tried[UP_TRIED_MAX];	/* n_tried of them, held */
+	struct deferred		 wake;
+	struct timer		 timer;
 	struct pipe		 req_body, resp_body;
 	struct msg_req		 req;
 	struct msg_resp		 resp;
