@@ -48,7 +48,7 @@ enum codec_rc	h1_feed(struct codec *, struct page *, const char *, size_t, size_
 enum codec_rc	h1_feed_eof(struct codec *);
 
 unsigned	h1_gather(struct codec *, struct iovec *, unsigned cap);
-void		h1_wrote(struct codec *, size_t);
+bool		h1_wrote(struct codec *, size_t);
 bool		h1_send(struct codec_stream *, const struct msg *, struct pipe *);
 bool		h1_send_info(struct codec_stream *, const struct msg_resp *);
 /* Drops all that was to be written; nothing more can be sent. */

@@ -412,16 +412,22 @@ gather_body(struct h1 *h, struct iovec *v, unsigned cap)
 	return (n);
 }
 
+static inline bool
+has_body(const struct h1 *h)
+{
+	return (h->out_state >= H1_OUT_LENGTH && h->out_state <= H1_OUT_TUNNEL);
+}
+
 unsigned
 h1_gather(struct codec *c, struct iovec *v, unsigned cap)
 {
 	struct h1 *h = h1_of(c);
-	bool has_body = h->out_state >= H1_OUT_LENGTH && h->out_state <= H1_OUT_TUNNEL;
+	bool body = has_body(h);
 	unsigned n = 0;
 
 	CHECK_OBJ(c, CODEC_MAGIC);
 	must(cap > PIECES);
-	if (has_body && h->out_state == H1_OUT_CHUNKED && !next_chunk(h)) {
+	if (h->out_state == H1_OUT_CHUNKED && !next_chunk(h)) {
 		cut(h, REASON_OVERLOADED);
 		return (0);
 	}
@@ -439,9 +445,9 @@ h1_gather(struct codec *c, struct iovec *v, unsigned cap)
 		v[n].iov_base = h->out_page->data + h->out_off;
 		v[n++].iov_len = h->out_len - h->out_off;
 	}
-	if (has_body)
+	if (body)
 		n += gather_body(h, v + n, cap - n);
-	if (n == 0 && has_body)
+	if (n == 0 && body)
 		pipe_is_empty(h);
 	return (n);
 }
@@ -494,7 +500,7 @@ wrote_body(struct h1 *h, size_t n)
 	must(n == 0);
 }
 
-void
+bool
 h1_wrote(struct codec *c, size_t n)
 {
 	struct h1 *h = h1_of(c);
@@ -503,11 +509,12 @@ h1_wrote(struct codec *c, size_t n)
 	if (h->out_page != NULL) {
 		h->out_off += (uint32_t)take(&n, h->out_len - h->out_off);
 		if (h->out_off < h->out_len)
-			return;
+			return (true);
 		drop_page(h);
 	}
 	if (n > 0)
 		wrote_body(h, n);
 	if (is_done(h))
 		finish(h);
+	return (h->out_page != NULL || has_body(h));
 }

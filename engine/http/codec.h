@@ -104,8 +104,9 @@ struct codec_ops {
 	 * is over when its pipe has ended and nothing is left to write.
 	 */
 	unsigned	(*gather)(struct codec *, struct iovec *v, unsigned cap);
-	/* The first n bytes of what was gathered have been written. May raise on_sent. */
-	void		(*wrote)(struct codec *, size_t n);
+	/* The first n bytes of what was gathered have been written. May raise on_sent. False: until
+	   something is sent gather would give nothing. */
+	bool		(*wrote)(struct codec *, size_t n);
 
 	/*
 	 * The head of our message; the body, if the message has one, comes from the pipe (its sink

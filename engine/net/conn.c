@@ -283,6 +283,13 @@ conn_want_flush(struct conn *c)
 		loop_defer(c->loop, &c->flush);
 }
 
+static void
+all_taken(struct conn *c)
+{
+	if (c->events->on_flushed != NULL)
+		c->events->on_flushed(c);
+}
+
 void
 conn_flush(struct conn *c)
 {
@@ -295,8 +302,7 @@ conn_flush(struct conn *c)
 
 		n = c->codec->ops->gather(c->codec, v, CONN_PIECES);
 		if (n == 0) {
-			if (c->events->on_flushed != NULL)
-				c->events->on_flushed(c);
+			all_taken(c);
 			return;
 		}
 		for (unsigned i = 0; i < n; i++)
@@ -312,7 +318,10 @@ conn_flush(struct conn *c)
 		if (done > 0) {
 			c->bytes_out += done;
 			c->wrote_ms = loop_now_ms(c->loop);
-			c->codec->ops->wrote(c->codec, done);
+			if (!c->codec->ops->wrote(c->codec, done) && !c->is_closed) {
+				all_taken(c);
+				return;
+			}
 		}
 	}
 	if (!c->is_closed && c->events->on_stalled != NULL)

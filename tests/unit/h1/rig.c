@@ -327,6 +327,7 @@ rig_write(struct rig *r, size_t step)
 {
 	struct iovec v[8];
 	unsigned first = 0, n;
+	bool more = true;
 
 	while (is_alive(r) && (n = r->h1.c.ops->gather(&r->h1.c, v, 8)) > 0) {
 		size_t total = 0, left = step == 0 ? SIZE_MAX : step;
@@ -342,8 +343,8 @@ rig_write(struct rig *r, size_t step)
 			total += k;
 			left -= k;
 		}
-		must(total > 0);
-		r->h1.c.ops->wrote(&r->h1.c, total);
+		must(total > 0 && more);
+		more = r->h1.c.ops->wrote(&r->h1.c, total);
 	}
 	return (first);
 }
