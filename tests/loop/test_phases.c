@@ -62,7 +62,7 @@ test_all_slow(void **state)
 	sim_advance(500);	/* nobody's: the request has not begun */
 	sim_send(c, slice_of(GET, 10));
 	sim_advance(30);
-	sim_send(c, slice_of(GET + 10, sizeof GET - 11));
+	sim_send(c, slice_of(&GET[10], sizeof GET - 11));
 	s = server(SERVER);
 	sim_advance(70);
 	sim_send(s, SL(ANSWER_HEAD "he"));
