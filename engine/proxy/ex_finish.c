@@ -44,6 +44,8 @@ tell(struct exchange *ex)
 	memcpy(f.phase_us, ex->t.us, sizeof f.phase_us);
 	chain_log(&ex->chain, &f);
 	proxy_stats_request(ex->worker, &f);
+	if (unlikely(ex->attempts > 1))
+		proxy_stats_retried(ex->worker, &f, ex->attempts - 1, ex->resp_ready);
 	if (pl->log != NULL)
 		access_log_write(pl->log, &f);
 }

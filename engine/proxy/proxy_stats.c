@@ -150,6 +150,18 @@ proxy_stats_request(struct worker *w, const struct facts *f)
 	stats_add(m->bytes_out, (int64_t)f->bytes_out);
 }
 
+void
+proxy_stats_retried(struct worker *w, const struct facts *f, uint32_t retries, bool answered)
+{
+	struct slice labels[] = { f->upstream->part.name, SLICE("ok") };
+
+	if (answered)
+		stats_add(stats_series(w->stats, STATS_RETRIES, labels), 1);
+	labels[1] = SLICE("failed");
+	if (retries > answered)
+		stats_add(stats_series(w->stats, STATS_RETRIES, labels), retries - answered);
+}
+
 static void
 find_series(struct listener_local *local)
 {

@@ -6,6 +6,7 @@
  * The proxy's metrics of requests and client connections, into the worker's shard. No lock; no
  * allocation for a set of labels that was seen before. Worker thread.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/mem/err.h"
@@ -22,6 +23,8 @@ void		 proxy_stats_leave(struct proxy_stats **);
 
 /* A request has ended. */
 void	proxy_stats_request(struct worker *, const struct facts *);
+/* It took this many tries besides the first; the last of them brought an answer, or did not. */
+void	proxy_stats_retried(struct worker *, const struct facts *, uint32_t retries, bool answered);
 /* A client connection of this listener was accepted, is closed. */
 void	proxy_stats_opened(struct listener_local *);
 void	proxy_stats_closed(struct listener_local *);

@@ -7,6 +7,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/rnd.h"
 #include "engine/base/siphash.h"
+#include "engine/base/text.h"
 #include "engine/mem/alloc.h"
 #include "engine/mem/arena.h"
 #include "engine/mem/map.h"
@@ -24,6 +25,7 @@ struct metric {			/* of one shard */
 	uint32_t		 n;
 	struct stats_series	 other;		/* or the only one, where there are no labels */
 	bool			 other_listed;
+	int64_t			 folded;	/* sets that were new and came to `other` */
 };
 
 struct stats_shard {
@@ -39,6 +41,7 @@ struct merged {			/* of one metric, the reader's */
 	struct map		 sets;		/* key text to struct stats_sum */
 	VEC(struct stats_sum *)	 sums;		/* in the order in which they were first seen */
 	struct stats_sum	*other;
+	int64_t			 folded;	/* sets of shards that came to `other` here */
 };
 
 struct stats {
@@ -73,6 +76,19 @@ stats_info(enum stats_id id)
 {
 	must((unsigned)id < STATS__MAX);
 	return (&infos[id]);
+}
+
+struct slice
+stats_name(const struct stats_info *info, char *buf, size_t n)
+{
+	bool total = info->type == STATS_TYPE_COUNTER || info->type == STATS_TYPE_TOTAL;
+	struct text t;
+
+	text_init(&t, buf, n);
+	text_put(&t, info->name);
+	if (total)
+		text_puts(&t, "_total");
+	return (text_slice(&t));
 }
 
 struct stats *
@@ -161,9 +177,9 @@ cut(struct slice s)
 }
 
 static struct stats_series *
-refuse(struct stats_shard *sh, struct metric *m)
+fold(struct metric *m)
 {
-	stats_add(stats_plain(sh, STATS_REFUSED_SETS), 1);
+	__atomic_store_n(&m->folded, m->folded + 1, __ATOMIC_RELAXED);
 	if (!m->other_listed) {
 		m->other_listed = true;
 		publish(m, &m->other);
@@ -225,7 +241,7 @@ stats_series(struct stats_shard *sh, enum stats_id id, const struct slice *label
 			return (s);
 	}
 	if (m->n >= info->max || (s = make(sh, info, labels)) == NULL)
-		return (refuse(sh, m));
+		return (fold(m));
 	s->hash = hash;
 	s->chain = *bucket;
 	*bucket = s;
@@ -270,7 +286,7 @@ make_sum(struct stats *st, enum stats_id id, const struct slice *labels, uint64_
  * well: no series ever moves to "_other" or back.
  */
 static struct stats_sum *
-sum_of(struct stats *st, enum stats_id id, const struct stats_series *s, bool is_other)
+sum_of(struct stats *st, enum stats_id id, struct stats_series *s, bool is_other)
 {
 	struct merged *mg = &st->merged[id];
 	char buf[KEY_BYTES];
@@ -286,6 +302,10 @@ sum_of(struct stats *st, enum stats_id id, const struct stats_series *s, bool is
 		(void)map_put(&mg->sets, arena_dup(st->arena, key), sum);
 		vec_push(&mg->sums, sum);
 		return (sum);
+	}
+	if (!is_other && !s->folded) {
+		s->folded = true;
+		mg->folded++;
 	}
 	if (mg->other == NULL) {
 		vec_reserve(&mg->sums, mg->sums.n + 1);
@@ -314,6 +334,27 @@ add_up(struct stats *st, enum stats_id id)
 	}
 }
 
+/* What no series counts: a worker that has no room for a set has none to count that in either. */
+static void
+add_folded(struct stats *st)
+{
+	struct stats_series row = { .id = STATS_FOLDED,
+		.created_us = st->shards[0]->metric[STATS_FOLDED].other.created_us };
+	char name[STATS_VALUE_BYTES];
+
+	for (unsigned id = 0; id < STATS__MAX; id++) {
+		int64_t folded = st->merged[id].folded;
+
+		if (infos[id].n_labels == 0 || id == STATS_FOLDED)
+			continue;
+		for (unsigned i = 0; i < st->n_shards; i++)
+			folded += __atomic_load_n(&st->shards[i]->metric[id].folded,
+			    __ATOMIC_RELAXED);
+		row.labels[0] = stats_name(&infos[id], name, sizeof name);
+		sum_of(st, STATS_FOLDED, &row, false)->value = folded;
+	}
+}
+
 struct stats_sums
 stats_collect(struct stats *st, enum stats_id id)
 {
@@ -334,6 +375,8 @@ stats_collect(struct stats *st, enum stats_id id)
 	if (MEM_TRAP_ENTER(&trap))
 		return ((struct stats_sums){ mg->sums.v, (unsigned)mg->sums.n, false });
 	add_up(st, id);
+	if (id == STATS_FOLDED && st->n_shards > 0)
+		add_folded(st);
 	mem_trap_leave(&trap);
 	return ((struct stats_sums){ mg->sums.v, (unsigned)mg->sums.n, true });
 }

@@ -9,7 +9,8 @@
  *
  * A metric with labels has one series for each set of label values that was seen. Series are made
  * on first use, never freed before the shard, and bounded by stats.def; above the bound all share
- * the series "_other". What clients choose must not become a label value.
+ * the series "_other", and STATS_FOLDED counts them. What clients choose must not become a label
+ * value.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -63,6 +64,7 @@ struct stats_series {
 	uint64_t		 hash;
 	uint64_t		 created_us;	/* wall time */
 	uint8_t			 id;		/* enum stats_id */
+	bool			 folded;	/* the reader's: it is part of "_other" */
 	struct slice		 labels[STATS_LABELS_MAX];
 };
 
@@ -71,6 +73,8 @@ struct stats_shard;
 
 /* Never NULL for a value of the enum. Any thread. */
 const struct stats_info *stats_info(enum stats_id);
+/* What its samples are called (a histogram's with a suffix); cut at n bytes. Any thread. */
+struct slice stats_name(const struct stats_info *, char *buf, size_t n);
 
 /* ---- the process: main thread ---- */
 

@@ -2,11 +2,13 @@
 """Access log, metrics, Proxy-Status and problem+json tell one story."""
 
 import collections
+import importlib.util
 import json
 import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 
@@ -14,6 +16,8 @@ import pytest
 
 from conftest import base
 from harness import Eof, answer, free_port
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 FIELDS = {"time", "request_id", "listener", "route", "method", "host", "path", "protocol",
           "status", "reason", "upstream", "server", "attempts", "client_ip", "bytes_in",
@@ -215,6 +219,102 @@ def test_metrics_text_is_sound(pair):
             name = re.match(r"[\w:]+", series)[0]
             family = re.sub(r"_(bucket|sum|count)$", "", name)
             assert name in typed or family in typed, "untyped " + name
+
+
+PARSE = """
+import json, sys
+from prometheus_client.parser import text_string_to_metric_families as text
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+read = {"text": text, "openmetrics": openmetrics}[sys.argv[1]]
+json.dump([(f.name, f.type, f.unit, f.documentation,
+            [(s.name, s.labels, s.value) for s in f.samples]) for f in read(sys.stdin.read())],
+          sys.stdout)
+"""
+
+
+def parsed(gw, kind):
+    """The metrics as prometheus_client reads them, a reader that is not ours."""
+    fields = [("Accept", "application/openmetrics-text; version=1.0.0")] if kind != "text" else []
+    with gw.client("admin") as c:
+        m = c.request("GET", "/metrics", fields, host="localhost")
+    assert m.get("content-type").startswith(b"text/plain" if kind == "text" else
+                                            b"application/openmetrics-text")
+    python = sys.executable if importlib.util.find_spec("prometheus_client") else "/usr/bin/python3"
+    done = subprocess.run([python, "-c", PARSE, kind], input=m.body, stdout=subprocess.PIPE,
+                          timeout=30, check=True)
+    return json.loads(done.stdout)
+
+
+def documented_metrics():
+    with open(os.path.join(TOP, "docs", "metrics.md"), encoding="utf-8") as f:
+        text = f.read()
+    return (set(re.findall(r"(?m)^\| `(\w+)` \|", text)),
+            set(re.findall(r"`(process_\w+|weir_build_info)[`{]", text)))
+
+
+@pytest.mark.parametrize("kind", ["text", "openmetrics"])
+def test_metrics_as_somebody_else_reads_them(pair, kind):
+    gw, _ = pair()
+    gw.get()
+    gw.get("/%zz")
+    gw.wait_access(lambda e: e["reason"])
+    families = parsed(gw, kind)
+    for name, type_, unit, documentation, samples in families:
+        assert documentation.endswith("."), name
+        assert type_ != "unknown" or name == "weir_connections_total", name
+        assert kind == "text" or unit == next(
+            (u for u in ("seconds", "bytes") if name.endswith("_" + u)), ""), name
+        assert samples or name in ("weir_retries",), name
+    table, more = documented_metrics()
+    shown = {name + "_total" * (type_ == "counter") for name, type_, *_ in families}
+    shown = {n + "_info" * (n == "weir_build") for n in shown}
+    assert shown == table | more, "what is shown is what docs/metrics.md tells of"
+    ours = {f[0]: f for f in families}["weir_requests"]
+    assert sum(v for n, labels, v in ours[4] if n == "weir_requests_total") == 2
+
+
+def test_label_sets_are_bounded(start):
+    """More routes than a metric has room for: the rest is counted together, and that is counted."""
+    routes = "".join("- { name: r%d, path: /r%d, respond: { status: 204 } }\n" % (i, i)
+                     for i in range(530))
+    gw = start("version: 1\nlisteners: { web: { listen: 127.0.0.1:@web@ } }\nroutes:\n" + routes +
+               "admin: { listen: 127.0.0.1:@admin@ }\nworkers: 1\nlog: { access: off }\n")
+    with gw.client() as c:
+        for i in range(530):
+            assert c.request("GET", "/r%d" % i).status == 204
+    name = "weir_request_duration_seconds"
+    gw.until(lambda: gw.metric(name + "_count") == 530, 8, "all requests")
+    sets = {labels["route"]: v for f in parsed(gw, "text") if f[0] == name
+            for n, labels, v in f[4] if n == name + "_count"}
+    assert len(sets) == 512 + 1 and sets["_other"] == 530 - 512
+    assert gw.metric("weir_metrics_folded_total", metric=name) == 530 - 512
+    assert gw.metric("weir_metrics_folded_total") == 530 - 512, "the others have room"
+    assert gw.metric("weir_requests_total", route="r529") == 1
+
+
+def test_retries_are_counted(start, origins):
+    o = origins()
+    gw = start("""
+version: 1
+listeners: { web: { listen: "127.0.0.1:@web@" } }
+upstreams:
+  half: { servers: ["@origin@", "127.0.0.1:@nobody@"], balance: round_robin }
+  dead: { servers: ["127.0.0.1:@nobody@", "127.0.0.1:@noone@"] }
+routes: [ { prefix: /half, upstream: half }, { prefix: /dead, upstream: dead } ]
+admin: { listen: "127.0.0.1:@admin@" }
+workers: 1
+""", origin=o.address, nobody=free_port(), noone=free_port())
+    for _ in range(4):
+        assert gw.get("/half").status == 200
+    assert gw.get("/dead").status == 503
+    gw.until(lambda: len(gw.access()) == 5, 8, "all lines")
+    tries = collections.Counter()
+    for e in gw.access():
+        tries[e["upstream"]] += e["attempts"] - 1
+    assert tries["half"] == gw.metric("weir_retries_total", upstream="half", result="ok") > 0
+    assert gw.metric("weir_retries_total", upstream="half", result="failed") == 0
+    assert tries["dead"] == gw.metric("weir_retries_total", upstream="dead", result="failed") == 1
+    assert gw.metric("weir_retries_total", upstream="dead", result="ok") == 0
 
 
 def test_labels_are_bounded(pair):

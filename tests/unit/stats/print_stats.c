@@ -56,10 +56,10 @@ show_metrics(void)
 	printf("| metric | type | labels | sets | meaning |\n| --- | --- | --- | --- | --- |\n");
 	for (unsigned i = 0; i < STATS__MAX; i++) {
 		const struct stats_info *m = stats_info((enum stats_id)i);
-		bool total = m->type == STATS_TYPE_COUNTER || m->type == STATS_TYPE_TOTAL;
+		char name[STATS_VALUE_BYTES];
+		struct slice s = stats_name(m, name, sizeof name);
 
-		printf("| `" SLICE_FMT "%s` | %s |", SLICE_ARG(m->name), total ? "_total" : "",
-		    types[m->type]);
+		printf("| `" SLICE_FMT "` | %s |", SLICE_ARG(s), types[m->type]);
 		for (unsigned l = 0; l < m->n_labels; l++)
 			printf("%s`%s`", l == 0 ? " " : ", ", m->labels[l]);
 		printf(" | %u | " SLICE_FMT " |\n", m->max, SLICE_ARG(m->help));

@@ -158,7 +158,7 @@ sets_are_bounded(void **state)
 	for (unsigned i = 0; i < max + 50; i++)
 		stats_add(numbered(a, i), 1);
 	assert_int_equal(stats_value(st, STATS_CONNECTIONS_OPENED, L(SLICE("_other"))), 50);
-	assert_int_equal(stats_value(st, STATS_REFUSED_SETS, NULL), 50);
+	assert_int_equal(stats_value(st, STATS_FOLDED, L(SLICE("weir_connections_total"))), 50);
 	/* Another worker's sets count against the same bound. */
 	for (unsigned i = max; i < max + 10; i++)
 		stats_add(numbered(b, i), 1);
@@ -166,6 +166,12 @@ sets_are_bounded(void **state)
 	assert_int_equal(sums.n, max + 1);
 	assert_int_equal(stats_value(st, STATS_CONNECTIONS_OPENED, L(SLICE("_other"))), 60);
 	assert_int_equal(stats_value(st, STATS_CONNECTIONS_OPENED, L(SLICE_NONE)), max + 60);
+	/* Those that only the reader folds count as well, and once. */
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(stats_value(st, STATS_FOLDED,
+		    L(SLICE("weir_connections_total"))), 60);
+	assert_int_equal(stats_value(st, STATS_FOLDED, L(SLICE_NONE)), 60);
+	assert_int_equal(stats_value(st, STATS_FOLDED, L(SLICE("weir_connections"))), 0);
 	stats_free(&st);
 }
 
