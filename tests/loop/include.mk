@@ -7,17 +7,24 @@ RIG_LIBS = libengine_app.a libengine_proxy.a libengine_upstream.a libengine_work
 
 RIG_LDFLAGS_WRAP = $(AM_LDFLAGS) -Wl,--wrap=bind
 
-check_PROGRAMS += tests/loop/test_filters
-TESTS += tests/loop/test_filters
-tests_loop_test_filters_SOURCES = \
+PROBE_SOURCES = \
 	gateway/gateway.h \
 	gateway/gateway_conf.c \
+	tests/loop/probe.c \
+	tests/loop/probe.h \
 	tests/loop/rig.c \
-	tests/loop/rig.h \
-	tests/loop/test_filters.c
+	tests/loop/rig.h
+
+check_PROGRAMS += tests/loop/test_filters tests/loop/test_filter_bodies
+TESTS += tests/loop/test_filters tests/loop/test_filter_bodies
+tests_loop_test_filters_SOURCES = $(PROBE_SOURCES) tests/loop/test_filters.c
 tests_loop_test_filters_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_loop_test_filters_LDFLAGS = $(RIG_LDFLAGS_WRAP)
 tests_loop_test_filters_LDADD = $(RIG_LIBS)
+tests_loop_test_filter_bodies_SOURCES = $(PROBE_SOURCES) tests/loop/test_filter_bodies.c
+tests_loop_test_filter_bodies_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_loop_test_filter_bodies_LDFLAGS = $(RIG_LDFLAGS_WRAP)
+tests_loop_test_filter_bodies_LDADD = $(RIG_LIBS)
 
 # The gateway as it is, with its own filters.
 check_LIBRARIES += libloop.a
