@@ -27,6 +27,9 @@
 #define CONF_SERVERS(list)	"upstreams: { app: { servers: [" list "] } }\n"
 #define CONF			CONF_LISTEN("") CONF_SERVERS("\"" SERVER "\"") CONF_ROUTE("")
 
+#define GET		"GET /a HTTP/1.1\r\nHost: example.org\r\n\r\n"
+#define ANSWER		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
 #define SL(literal)	slice_of("" literal, sizeof literal - 1)
 
 /* NULL, or a sentence that fails the test. */
@@ -102,6 +105,24 @@ server(const char *addr)
 	return (c);
 }
 
+/* This client's request reaches the server on a new connection, which is returned. */
+static inline struct sim_conn *
+asked(struct sim_conn *c)
+{
+	sim_send(c, SL(GET));
+	return (server(SERVER));
+}
+
+/* The server answers, and the client has it; forgotten on both sides. */
+static inline void
+reply(struct sim_conn *s, struct sim_conn *c)
+{
+	sim_send(s, SL(ANSWER));
+	assert_has(c, "hello");
+	forget(c);
+	forget(s);
+}
+
 /* The last request ended so. */
 static inline void
 assert_ended(unsigned status, enum reason reason)
@@ -109,5 +130,8 @@ assert_ended(unsigned status, enum reason reason)
 	assert_string_equal(reason_info(gw_last()->reason)->name.p, reason_info(reason)->name.p);
 	assert_int_equal(gw_last()->status, status);
 }
+
+/* A test with a world of its own. */
+#define TEST(fn)	cmocka_unit_test_setup_teardown(fn, world_begin, world_end)
 
 #endif

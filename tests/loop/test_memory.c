@@ -14,8 +14,6 @@ enum {
 	PAGES_ENOUGH = 40
 };
 
-#define GET		"GET /a HTTP/1.1\r\nHost: example.org\r\n\r\n"
-#define ANSWER		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 static int
 no_begin(void **state)

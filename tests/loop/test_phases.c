@@ -5,7 +5,6 @@
 
 /* Where a request's time went, to the millisecond, for many kinds of requests and of ends. */
 
-#define GET		"GET /a HTTP/1.1\r\nHost: example.org\r\n\r\n"
 #define POST_HEAD	"POST /a HTTP/1.1\r\nHost: example.org\r\nContent-Length: 8\r\n\r\n"
 #define ANSWER_HEAD	"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 
@@ -118,8 +117,7 @@ test_slow_reader(void **state)
 	c = client();
 	sim_window(c, 10);
 	sim_hold(c, true);
-	sim_send(c, SL(GET));
-	s = server(SERVER);
+	s = asked(c);
 	sim_send(s, SL(ANSWER_HEAD "hello"));
 	sim_advance(300);
 	assert_int_equal(gw_requests(), 0);
@@ -222,8 +220,7 @@ test_answer_stops(void **state)
 	OK(gw_start(CONF_LISTEN("") CONF_SERVERS("\"" SERVER "\"")
 	    CONF_ROUTE(", timeout: { idle: 5s }")));
 	c = client();
-	sim_send(c, SL(GET));
-	s = server(SERVER);
+	s = asked(c);
 	sim_send(s, SL(ANSWER_HEAD "he"));
 	sim_advance(6 * S);
 	assert_ended(200, REASON_UPSTREAM_IDLE);
@@ -276,8 +273,6 @@ test_head_never_ends(void **state)
 	assert_ended(408, REASON_CLIENT_TIMEOUT);
 	assert_phases((struct ms){ .headers = 10 * S });
 }
-
-#define TEST(fn)	cmocka_unit_test_setup_teardown(fn, world_begin, world_end)
 
 int
 main(void)

@@ -6,8 +6,6 @@
 
 /* Back-pressure in both directions, dead connections, other servers, and the drain. */
 
-#define GET		"GET /a HTTP/1.1\r\nHost: example.org\r\n\r\n"
-#define ANSWER		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 #define CONF_TWO	CONF_LISTEN("") CONF_SERVERS("\"" SERVER "\", \"" SERVER_2 "\"") \
 			CONF_ROUTE("")
 
@@ -53,8 +51,7 @@ test_slow_reader(void **state)
 	c = client();
 	sim_window(c, 1000);
 	sim_hold(c, true);
-	sim_send(c, SL(GET));
-	s = server(SERVER);
+	s = asked(c);
 	send_answer_head(s, LARGE);
 	for (unsigned i = 0; i < LARGE / PIECE; i++) {
 		sim_send(s, slice_of(piece, PIECE));
@@ -210,12 +207,8 @@ warm(struct sim_conn *c)
 {
 	struct sim_conn *s;
 
-	sim_send(c, SL(GET));
-	s = server(SERVER);
-	sim_send(s, SL(ANSWER));
-	assert_has(c, "hello");
-	forget(c);
-	forget(s);
+	s = asked(c);
+	reply(s, c);
 	assert_int_equal(gw_up_conns(), 1);
 	return (s);
 }
@@ -533,8 +526,7 @@ test_drain(void **state)
 	s = warm(idle);
 	sim_close(s);
 	busy = client();
-	sim_send(busy, SL(GET));
-	s = server(SERVER);
+	s = asked(busy);
 	half = client();
 	sim_send(half, slice_of(GET, 12));
 	fresh = client();
@@ -571,8 +563,7 @@ test_drain_ends_with_the_last(void **state)
 	(void)state;
 	OK(gw_start(CONF));
 	busy = client();
-	sim_send(busy, SL(GET));
-	s = server(SERVER);
+	s = asked(busy);
 	gw_drain();
 	sim_advance(10 * 1000);
 	assert_false(gw_drain_is_over());
@@ -679,8 +670,6 @@ test_reload(void **state)
 	OK(sim_expect_open(c));
 	OK(sim_expect_nothing(c));
 }
-
-#define TEST(fn)	cmocka_unit_test_setup_teardown(fn, world_begin, world_end)
 
 int
 main(void)

@@ -12,8 +12,6 @@
 /* A reload whose file has host names: it waits for their first answers, and the process serves what
    it served meanwhile. And what becomes of requests whose upstream, or server, goes meanwhile. */
 
-#define GET		"GET /a HTTP/1.1\r\nHost: example.org\r\n\r\n"
-#define ANSWER		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 #define NAMED(list)	CONF_LISTEN("") CONF_SERVERS(list) CONF_ROUTE("")
 #define CONF_NAME	NAMED("\"a.test:80\"")
 #define CONF_BROKEN	CONF_LISTEN("") "upstreams: { app: { servers: [] } }\n" CONF_ROUTE("")
@@ -73,8 +71,7 @@ test_waits_for_a_new_name(void **state)
 	(void)state;
 	OK(gw_start(CONF));
 	c = client();
-	sim_send(c, SL(GET));
-	s = server(SERVER);
+	s = asked(c);
 	sim_send(s, SL(ANSWER));
 	sim_run_until_idle();
 	forget(c);
@@ -213,8 +210,7 @@ test_drain_gives_it_up(void **state)
 	(void)state;
 	OK(gw_start(CONF));
 	c = client();
-	sim_send(c, SL(GET));
-	s = server(SERVER);
+	s = asked(c);
 	sim_name_silent("a.test");
 	OK(gw_reload(CONF_NAME));
 	OK(gw_reload(CONF_NAME));
@@ -297,8 +293,7 @@ bring_to(struct sim_conn *c, enum stage stage)
 		sim_run_until_idle();
 		return (NULL);
 	}
-	sim_send(c, SL(GET));
-	s = server(SERVER);
+	s = asked(c);
 	if (stage == REUSED) {
 		sim_send(s, SL(ANSWER));
 		assert_has(c, "hello");
@@ -424,8 +419,7 @@ test_doubt_over_a_reload(void **state)
 		world_begin(state);
 		OK(gw_start(CONF));
 		c = client();
-		sim_send(c, SL(GET));
-		s = server(SERVER);
+		s = asked(c);
 		sim_send(s, SL(ANSWER));
 		sim_run_until_idle();
 		forget(c);
@@ -508,8 +502,6 @@ test_listener_renamed(void **state)
 	assert_int_equal(gw_clients_of("web"), 0);
 	assert_int_equal(gw_clients_of("site"), 1);
 }
-
-#define TEST(fn)	cmocka_unit_test_setup_teardown(fn, world_begin, world_end)
 
 int
 main(void)

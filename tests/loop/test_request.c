@@ -5,12 +5,11 @@
 
 /* Whole exchanges: in pieces of any size, and cut at any byte of either side. */
 
-#define GET		"GET /a?b=c HTTP/1.1\r\nHost: example.org\r\n\r\n"
+#define GET_QUERY	"GET /a?b=c HTTP/1.1\r\nHost: example.org\r\n\r\n"
 #define POST		"POST /form HTTP/1.1\r\nHost: example.org\r\nContent-Length: 11\r\n\r\nname=weaver"
 #define POST_CHUNKED	"POST /up HTTP/1.1\r\nHost: example.org\r\n"	\
 			"Transfer-Encoding: chunked\r\n\r\n"		\
 			"4\r\nname\r\n7\r\n=weaver\r\n0\r\nX-Sum: 1\r\n\r\n"
-#define ANSWER		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 #define ANSWER_CHUNKED	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n" \
 			"2\r\nhe\r\n3\r\nllo\r\n0\r\nX-Sum: 2\r\n\r\n"
 #define ANSWER_CLOSE	"HTTP/1.1 200 OK\r\n\r\nhello"
@@ -27,13 +26,13 @@ struct kind {
 
 #define S(literal)	{ "" literal, sizeof literal - 1 }
 static const struct kind kinds[] = {
-	{ "get", S(GET), S(ANSWER), false, "\r\n\r\n", "\r\n\r\nhello" },
+	{ "get", S(GET_QUERY), S(ANSWER), false, "\r\n\r\n", "\r\n\r\nhello" },
 	{ "post", S(POST), S(ANSWER), false, "\r\n\r\nname=weaver", "\r\n\r\nhello" },
 	{ "chunked request", S(POST_CHUNKED), S(ANSWER), false, "0\r\nX-Sum: 1\r\n\r\n",
 	    "\r\n\r\nhello" },
-	{ "chunked answer", S(GET), S(ANSWER_CHUNKED), false, "\r\n\r\n",
+	{ "chunked answer", S(GET_QUERY), S(ANSWER_CHUNKED), false, "\r\n\r\n",
 	    "0\r\nX-Sum: 2\r\n\r\n" },
-	{ "answer until close", S(GET), S(ANSWER_CLOSE), true, "\r\n\r\n", "o\r\n0\r\n\r\n" },
+	{ "answer until close", S(GET_QUERY), S(ANSWER_CLOSE), true, "\r\n\r\n", "o\r\n0\r\n\r\n" },
 	{ "after 100", S(POST), S(ANSWER_CONTINUE), false, "name=weaver", "\r\n\r\nhello" },
 };
 
@@ -224,7 +223,7 @@ test_client_goes(void **state)
 		struct sim_conn *c = client(), *s;
 		unsigned before = gw_requests();
 
-		sim_send(c, SL(GET));
+		sim_send(c, SL(GET_QUERY));
 		s = server(SERVER);
 		sim_send(s, slice_of(ANSWER, at / 2));
 		sim_run_until_idle();
@@ -283,7 +282,7 @@ test_host_of_the_server(void **state)
 	c = client();
 	/* Whoever is asked first, the one that can be reached is told its own name, and no other. */
 	for (unsigned i = 0; i < 2; i++) {
-		sim_send(c, SL(GET));
+		sim_send(c, SL(GET_QUERY));
 		sim_run_until_idle();
 		if (i == 0)
 			s = server(SERVER_2);
@@ -307,7 +306,7 @@ test_host_of_the_client(void **state)
 	(void)state;
 	OK(gw_start(CONF));
 	c = client();
-	sim_send(c, SL(GET));
+	sim_send(c, SL(GET_QUERY));
 	s = server(SERVER);
 	assert_has(s, "\r\nHost: example.org\r\n");
 	assert_false(has(s, "\r\nHost: " SERVER "\r\n"));
@@ -434,17 +433,17 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_pieces, world_begin, world_end),
-		cmocka_unit_test_setup_teardown(test_small_windows, world_begin, world_end),
-		cmocka_unit_test_setup_teardown(test_cut_request, world_begin, world_end),
-		cmocka_unit_test_setup_teardown(test_cut_answer, world_begin, world_end),
-		cmocka_unit_test_setup_teardown(test_client_goes, world_begin, world_end),
-		cmocka_unit_test_setup_teardown(test_pipelined, world_begin, world_end),
-		cmocka_unit_test_setup_teardown(test_host_of_the_server, world_begin, world_end),
-		cmocka_unit_test_setup_teardown(test_host_of_the_client, world_begin, world_end),
-		cmocka_unit_test_setup_teardown(test_max_forwards, world_begin, world_end),
-		cmocka_unit_test_setup_teardown(test_max_forwards_of_our_own, world_begin, world_end),
-		cmocka_unit_test_setup_teardown(test_te, world_begin, world_end),
+		TEST(test_pieces),
+		TEST(test_small_windows),
+		TEST(test_cut_request),
+		TEST(test_cut_answer),
+		TEST(test_client_goes),
+		TEST(test_pipelined),
+		TEST(test_host_of_the_server),
+		TEST(test_host_of_the_client),
+		TEST(test_max_forwards),
+		TEST(test_max_forwards_of_our_own),
+		TEST(test_te),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -5,9 +5,7 @@
 
 /* Every limit of time and rate, with the reason that it ends in: in the log and for the client. */
 
-#define GET		"GET /a HTTP/1.1\r\nHost: example.org\r\n\r\n"
 #define POST_HEAD	"POST /a HTTP/1.1\r\nHost: example.org\r\nContent-Length: 1000000\r\n\r\n"
-#define ANSWER		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 enum {
 	S = 1000	/* ms */
@@ -87,8 +85,7 @@ test_headers_of_second(void **state)
 	(void)state;
 	OK(gw_start(CONF));
 	c = client();
-	sim_send(c, SL(GET));
-	s = server(SERVER);
+	s = asked(c);
 	sim_send(s, SL(ANSWER));
 	forget(c);
 	sim_advance(60 * S);
@@ -383,8 +380,7 @@ test_keepalive(void **state)
 	(void)state;
 	OK(gw_start(CONF));
 	c = client();
-	sim_send(c, SL(GET));
-	s = server(SERVER);
+	s = asked(c);
 	sim_send(s, SL(ANSWER));
 	forget(c);
 	pass_limit(c, 75 * S);
@@ -475,8 +471,7 @@ test_first_byte(void **state)
 	(void)state;
 	OK(gw_start(CONF));
 	c = client();
-	sim_send(c, SL(GET));
-	s = server(SERVER);
+	s = asked(c);
 	pass_limit(c, 15 * S);
 	assert_refused(c, 504, REASON_UPSTREAM_TIMEOUT);
 	OK(sim_expect_reset(s));
@@ -518,8 +513,7 @@ test_idle(void **state)
 	(void)state;
 	OK(gw_start(CONF));
 	c = client();
-	sim_send(c, SL(GET));
-	s = server(SERVER);
+	s = asked(c);
 	sim_send(s, SL("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"));
 	for (unsigned i = 0; i < 4; i++) {
 		sim_send(s, SL("more"));
@@ -668,16 +662,14 @@ test_total(void **state)
 	OK(gw_start(CONF_LISTEN("") CONF_SERVERS("\"" SERVER "\"")
 	    CONF_ROUTE(", timeout: { total: 5s }")));
 	c = client();
-	sim_send(c, SL(GET));
-	s = server(SERVER);
+	s = asked(c);
 	pass_limit(c, 5 * S);
 	assert_refused(c, 504, REASON_TOTAL_TIMEOUT);
 	OK(sim_expect_reset(s));
 	OK(sim_expect_open(c));
 	forget(c);
 	/* And in the middle of an answer: cut. */
-	sim_send(c, SL(GET));
-	s = server(SERVER);
+	s = asked(c);
 	sim_send(s, SL("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"));
 	for (unsigned i = 0; i < 4; i++) {
 		sim_send(s, SL("more"));
@@ -699,8 +691,7 @@ test_pool_idle(void **state)
 	(void)state;
 	OK(gw_start(CONF));
 	c = client();
-	sim_send(c, SL(GET));
-	s = server(SERVER);
+	s = asked(c);
 	sim_send(s, SL(ANSWER));
 	assert_has(c, "hello");
 	sim_close(c);
@@ -732,8 +723,6 @@ test_stall(void **state)
 		sim_close(c[i]);
 	OK(gw_is_empty(true));
 }
-
-#define TEST(fn)	cmocka_unit_test_setup_teardown(fn, world_begin, world_end)
 
 int
 main(void)
