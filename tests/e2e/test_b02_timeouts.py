@@ -5,12 +5,23 @@ import socket
 import threading
 import time
 
-from harness import Eof, answer
+from conftest import base
+from harness import Eof, answer, free_port
 from test_b01_limits import problem
 
 
 def took(since):
     return time.monotonic() - since
+
+
+def endless(conn, _):
+    """An answer for as long as somebody takes it."""
+    conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+    try:
+        while True:
+            conn.send(b"x" * 65536)
+    except OSError:
+        pass
 
 
 def test_head_that_never_ends(pair):
@@ -112,14 +123,7 @@ def test_min_rate_of_a_body(pair):
 
 
 def test_client_that_stops_reading(pair):
-    def play(conn, req):
-        conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
-        try:
-            while True:
-                conn.send(b"x" * 65536)
-        except OSError:
-            pass
-    gw, o = pair(play, listener="timeout: { write_idle: 300ms }")
+    gw, o = pair(endless, listener="timeout: { write_idle: 300ms }")
     with gw.client(rcvbuf=8192) as c:
         c.send(c.head("GET", "/"))
         e = gw.wait_access(timeout=10)
@@ -130,14 +134,7 @@ def test_client_that_stops_reading(pair):
 def test_client_that_reads_slowly_but_steadily(pair):
     """A kernel with a large buffer takes more only when a third of it is free, which is minutes
     away from such a client; what it acknowledges shows that it is there."""
-    def play(conn, req):
-        conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
-        try:
-            while True:
-                conn.send(b"x" * 65536)
-        except OSError:
-            pass
-    gw, _ = pair(play, listener="timeout: { write_idle: 1s }\n"
+    gw, _ = pair(endless, listener="timeout: { write_idle: 1s }\n"
                                 "    min_rate: { rate: 2000B/s, grace: 1s }")
     with gw.client(rcvbuf=8192) as c:
         c.send(c.head("GET", "/"))
@@ -205,7 +202,6 @@ def test_total(pair):
 
 def test_connect(start, origins):
     """A listener whose backlog is full does not answer a SYN."""
-    from conftest import base
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         s.listen(0)
@@ -227,8 +223,6 @@ def test_connect(start, origins):
 
 
 def test_connect_refused(start):
-    from conftest import base
-    from harness import free_port
     gw = start(base(), origin="127.0.0.1:%d" % free_port())
     m = gw.get()
     assert m.status == 503 and problem(m) == "upstream_connect_failed"
