@@ -140,6 +140,37 @@ many_combinations(void **state)
 	assert_int_equal(requests(r, SLICE("r3"), SLICE("399"), ANY), 3);
 }
 
+/* Each time that a set finds its metric full is counted, so looking things up anew would show. */
+static void
+many_routes_are_remembered(void **state)
+{
+	enum { ROUTES = 3000, NAME_BYTES = 8 };
+	struct route *routes = xcalloc(ROUTES, sizeof *routes);
+	char (*names)[NAME_BYTES] = xcalloc(ROUTES, NAME_BYTES);
+	const unsigned n_hists = stats_info(STATS_REQUEST_DURATION)->max;
+	const unsigned n_bytes = stats_info(STATS_REQUEST_BYTES)->max;
+	struct rig *r = *state;
+	int64_t refused = 0, now;
+
+	for (unsigned round = 0; round < 4; round++) {
+		for (unsigned i = 0; i < ROUTES; i++) {
+			(void)snprintf(names[i], NAME_BYTES, "m%u", i);
+			routes[i].name = slice_str(names[i]);
+			r->f.route = &routes[i];
+			proxy_stats_request(&r->w, &r->f);
+		}
+		now = stats_value(r->stats, STATS_FOLDED, L(ANY));
+		/* A few may be in each other's way. While the table grows all are looked up. */
+		if (round > 1)
+			assert_true(now - refused < ROUTES / 20);
+		refused = now;
+	}
+	assert_true(refused >= ROUTES - n_hists + 2 * (ROUTES - n_bytes));
+	assert_int_equal(requests(r, SLICE("m2999"), ANY, ANY), 4);
+	xfree(names);
+	xfree(routes);
+}
+
 /* After a reload another route may lie where one was. */
 static void
 a_generation_forgets(void **state)
@@ -223,8 +254,8 @@ main(void)
 #define TEST(fn)	cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_request_is_counted), TEST(outcomes_are_told_apart), TEST(many_combinations),
-		TEST(a_generation_forgets), TEST(connections), TEST(no_shard),
-		TEST(turns_of_the_loop), TEST(cost),
+		TEST(many_routes_are_remembered), TEST(a_generation_forgets), TEST(connections),
+		TEST(no_shard), TEST(turns_of_the_loop), TEST(cost),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
