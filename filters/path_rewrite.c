@@ -92,7 +92,7 @@ compile_strip(void *arg, const struct snapshot_build *b, bool *needed_r)
 {
 	const struct strip_prefix_conf *conf = arg;
 
-	*needed_r = conf->on && b->prefix.len > 0;
+	*needed_r = conf->on && b->is_below_root;
 	if (!conf->on || b->has_prefix || !schema_has(b->own, "strip_prefix"))
 		return;
 	diag_add(b->diag, DIAG_ERROR, schema_mark(b->own, "strip_prefix"), NULL,

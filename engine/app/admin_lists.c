@@ -163,7 +163,7 @@ route_of(const struct gate *gate, const struct router_rule *rule, uint64_t liste
 	json_t *o = json_object();
 
 	(void)json_object_set_new(o, "name", admin_json_text(route->name));
-	(void)json_object_set_new(o, "place", admin_json_mark(route->mark));
+	(void)json_object_set_new(o, "place", admin_json_mark(rule->mark));
 	if (rule->n_hosts > 0)
 		(void)json_object_set_new(o, "hosts", texts_of(rule->hosts, rule->n_hosts));
 	if (rule->path.len > 0)

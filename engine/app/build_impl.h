@@ -6,6 +6,7 @@
 #include "engine/app/build.h"
 #include "engine/mem/map.h"
 #include "engine/proxy/chain.h"
+#include "engine/proxy/gate.h"
 #include "engine/proxy/listener_conf.h"
 #include "engine/proxy/route.h"
 #include "engine/proxy/route_conf.h"
@@ -17,6 +18,15 @@
 struct build_layer {
 	const struct schema_obj	*policies;	/* defaults and listener merged; NULL: neither */
 	uint64_t		 listeners;	/* bits */
+	/* of routes without policies of their own, once one was seen: no prefix, `/`, another */
+	const struct route_policy *plain[3];
+};
+
+struct build_policies {
+	struct build		*b;
+	struct build_layer	 layers[GATE_LISTENERS_MAX + 1];
+	unsigned		 n_layers;
+	struct map		 known;		/* private to build_policy.c: what was made */
 };
 
 struct build_names {
@@ -35,6 +45,12 @@ struct build_names {
 void	build_upstreams(struct build *, struct build_names *);
 void	build_listeners(struct build *, struct build_names *);
 void	build_check_used(struct build *, const struct build_names *);
+
+/* build_policy.c: the layers of the file; and what the route does on one of them, shared with the
+   routes for which that is the same. Its name and prefix must be set. Never NULL. */
+void	build_policies_init(struct build_policies *, struct build *);
+const struct route_policy *build_policy(struct build_policies *, struct build_layer *,
+	    const struct route_conf *, const struct route *);
 
 /* build_routes.c: routes, and the router. */
 void	build_routes(struct build *, struct build_names *);

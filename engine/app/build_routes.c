@@ -10,14 +10,15 @@
 #include "engine/proxy/edit.h"
 #include "engine/proxy/registry.h"
 
+_Static_assert(sizeof(struct route) == 64, "a cache line");
+
 enum { RESPOND_FILE_MAX = 16 * 1024 * 1024 };
 
 /* What the compilation of routes works on. */
 struct routes {
 	struct build			*b;
 	struct build_names		*names;
-	struct build_layer		 layers[GATE_LISTENERS_MAX + 1];
-	unsigned			 n_layers;
+	struct build_policies		 policies;
 	struct map			 route_names;	/* to struct route_conf */
 	struct route			*v;
 	unsigned			 n;
@@ -80,39 +81,6 @@ miss(struct build *b, struct mark mark, const char *kind, const struct schema_ma
 	diag_add(b->diag, DIAG_ERROR, mark, NULL,
 	    near == NULL ? NULL : arena_printf(b->arena, "did you mean \"%s\"?", near),
 	    "there is no %s \"%.*s\"", kind, build_slice_len(name), name.p);
-}
-
-/* ---- layers ---- */
-
-static void
-add_layer(struct routes *r, const struct schema_obj *policies, uint64_t bit)
-{
-	for (unsigned i = 0; i < r->n_layers; i++) {
-		if (r->layers[i].policies == policies) {
-			r->layers[i].listeners |= bit;
-			return;
-		}
-	}
-	r->layers[r->n_layers++] = (struct build_layer){ .policies = policies, .listeners = bit };
-}
-
-static void
-make_layers(struct routes *r)
-{
-	const struct app_view *v = &r->b->view;
-	const struct schema_obj *base = v->defaults == NULL ? NULL : &v->defaults->policies.obj;
-
-	for (uint32_t i = 0; i < v->listeners->count && i < GATE_LISTENERS_MAX; i++) {
-		const struct listener_conf *c =
-		    SCHEMA_OBJ_AT(struct listener_conf, *v->listeners, i);
-
-		if (base == NULL)
-			base = schema_defaults(&route_policies_schema);
-		add_layer(r, schema_merge(r->b->arena, base, &c->policies.obj),
-		    UINT64_C(1) << i);
-	}
-	if (r->n_layers == 0)
-		add_layer(r, base != NULL ? base : schema_defaults(&route_policies_schema), 0);
 }
 
 /* ---- what a route matches ---- */
@@ -442,72 +410,6 @@ act(struct routes *r, const struct route_conf *c, struct route *route)
 		act_redirect(r, c, route);
 }
 
-/* ---- policies ---- */
-
-static uint32_t
-limited(uint64_t ms)
-{
-	return (ms == SCALAR_UNLIMITED ? 0 : (uint32_t)ms);
-}
-
-/* 0 is none, which is the longest. */
-static uint32_t
-longer(uint32_t a, uint32_t b)
-{
-	return (a == 0 || b == 0 ? 0 : a > b ? a : b);
-}
-
-/*
- * What stands on the route itself is meant for whatever it serves. What is inherited or built in
- * is meant for plain requests: streams and tunnels, which are quiet by nature, have at least their
- * own times.
- */
-static struct route_timeouts
-timeouts(const struct route_timeout_conf *merged, const struct route_timeout_conf *own)
-{
-	enum { STREAM_IDLE_MS = 5 * 60 * 1000, TUNNEL_IDLE_MS = 3600 * 1000 };
-	struct route_timeouts t = {
-		.connect = limited(merged->connect_ms),
-		.first_byte = limited(merged->first_byte_ms),
-		.idle = limited(merged->idle_ms),
-		.total = limited(merged->total_ms),
-	};
-
-	t.stream_first_byte = t.first_byte;
-	t.stream_idle = t.tunnel_idle = t.idle;
-	if (!schema_has(&own->obj, "idle")) {
-		t.stream_idle = longer(t.idle, STREAM_IDLE_MS);
-		t.tunnel_idle = longer(t.idle, TUNNEL_IDLE_MS);
-	}
-	/* Without a limit nothing would tell of a server that has forgotten its client. */
-	if (!schema_has(&own->obj, "first_byte"))
-		t.stream_first_byte = longer(t.first_byte, t.stream_idle);
-	return (t);
-}
-
-/* The part of a route that depends on the layer below it. */
-static void
-obey(struct routes *r, const struct route_conf *c, const struct build_layer *layer,
-    struct route *route)
-{
-	struct snapshot_build sb;
-	const struct schema_obj *merged =
-	    schema_merge(r->b->arena, layer->policies, &c->policies.obj);
-	const struct route_policies *p;
-
-	merged = schema_without_wrong(r->b->arena, merged);
-	p = (const struct route_policies *)merged;
-	route->timeout = timeouts(p->timeout, c->policies.timeout);
-	route->allow_encoded_slash = p->allow_encoded_slash;
-	route->host_upstream = p->host == ROUTE_HOST_UPSTREAM;
-	route->body_limit = p->body_limit;
-	sb = (struct snapshot_build){ .magic = SNAPSHOT_BUILD_MAGIC, .arena = r->b->kept,
-		.diag = r->b->diag, .prefix = route->prefix, .path = c->path,
-		.has_prefix = c->prefix.len > 0 || schema_is_wrong(&c->obj, "prefix"),
-		.route = route->name, .own = &c->policies.obj };
-	route->chain = registry_chain(merged, build_first_filter(), &sb);
-}
-
 /* ---- all of it ---- */
 
 static struct slice
@@ -534,27 +436,26 @@ compile(struct routes *r, const struct route_conf *c, uint32_t index)
 	bool is_sound, allows = false;
 
 	route.name = name_route(r, c, index);
-	route.mark = keep_mark(r, schema_obj_mark(&c->obj));
 	rule.mark = schema_obj_mark(&c->obj);
 	is_sound = match(r, c, &rule);
 	act(r, c, &route);
 	if (c->prefix.len > 0 && rule.prefix.len > 1)
 		route.prefix = rule.prefix;
-	for (unsigned i = 0; i < r->n_layers; i++) {
-		struct build_layer *layer = &r->layers[i];
+	for (unsigned i = 0; i < r->policies.n_layers; i++) {
+		struct build_layer *layer = &r->policies.layers[i];
 		uint64_t wanted = rule.listeners == 0 ? layer->listeners :
 		    rule.listeners & layer->listeners;
 
-		if (r->n_layers > 1 && wanted == 0)
+		if (r->policies.n_layers > 1 && wanted == 0)
 			continue;
+		route.policy = build_policy(&r->policies, layer, c, &route);
+		allows |= route.policy->allow_encoded_slash;
 		r->v[r->n] = route;
-		obey(r, c, layer, &r->v[r->n]);
-		allows |= r->v[r->n].allow_encoded_slash;
 		rule.route = &r->v[r->n++];
 		if (!is_sound)
 			continue;
 		r->rules[r->n_rules] = rule;
-		if (r->n_layers > 1)
+		if (r->policies.n_layers > 1)
 			r->rules[r->n_rules].listeners = wanted;
 		r->n_rules++;
 	}
@@ -590,9 +491,9 @@ build_routes(struct build *b, struct build_names *names)
 	r->names = names;
 	map_init(&r->route_names, b->arena);
 	map_init(&r->hosts, b->arena);
-	make_layers(r);
-	most = (size_t)list->count * r->n_layers + 1;
-	r->v = arena_zarray(b->kept, most, sizeof *r->v);
+	build_policies_init(&r->policies, b);
+	most = (size_t)list->count * r->policies.n_layers + 1;
+	r->v = arena_zlines(b->kept, most, sizeof *r->v);
 	r->rules = arena_zarray(b->kept, most, sizeof *r->rules);
 	for (uint32_t i = 0; i < list->count; i++)
 		compile(r, SCHEMA_OBJ_AT(struct route_conf, *list, i), i);
@@ -604,5 +505,5 @@ build_routes(struct build *b, struct build_names *names)
 	b->gate->router = router_build(b->kept, r->rules, r->n_rules, report, r);
 	/* Those of mistakes name the text that was read, which goes. */
 	for (unsigned i = 0; i < r->n_rules; i++)
-		r->rules[i].mark = r->rules[i].route->mark;
+		r->rules[i].mark = keep_mark(r, r->rules[i].mark);
 }

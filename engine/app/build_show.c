@@ -141,13 +141,13 @@ show_rule(struct build *b, const struct router_rule *rule, FILE *out)
 
 	memcpy(&c.policies, merged_policies(b, &c, rule->listeners), sizeof c.policies);
 	fprintf(out, "# route \"%.*s\"", build_slice_len(route->name), route->name.p);
-	if (route->mark.file != NULL)
-		fprintf(out, ", %s:%u", route->mark.file, route->mark.line);
+	if (rule->mark.file != NULL)
+		fprintf(out, ", %s:%u", rule->mark.file, rule->mark.line);
 	fputs("\n", out);
 	put_listeners(b, rule->listeners, out);
 	fputs("# policies in force, in the order in which they run:\n", out);
-	put_requests(route->chain, out);
-	put_responses(route->chain, out);
+	put_requests(route->policy->chain, out);
+	put_responses(route->policy->chain, out);
 	schema_show(&c.obj, out);
 }
 

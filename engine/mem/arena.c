@@ -20,6 +20,7 @@ enum {
 	ARENA_BLOCK_MIN = 4096,		/* first block from the allocator */
 	ARENA_BLOCK_MAX = 1 << 20,	/* blocks double up to this */
 	ARENA_NEW_BYTES = 4096,		/* arena_new(): the arena and its first block */
+	ARENA_LINE = 64,		/* bytes of a cache line */
 	ARENA_GAP = CC_ASAN ? 16 : 0	/* poisoned bytes between allocations */
 };
 
@@ -263,6 +264,19 @@ arena_zarray(struct arena *a, size_t n, size_t size)
 	if (__builtin_mul_overflow(n, size, &bytes))
 		return (arena_no_memory(a, SIZE_MAX));
 	return (arena_zalloc(a, bytes));
+}
+
+void *
+arena_zlines(struct arena *a, size_t n, size_t size)
+{
+	size_t bytes;
+	char *p;
+
+	if (__builtin_mul_overflow(n, size, &bytes) ||
+	    __builtin_add_overflow(bytes, ARENA_LINE - 1, &bytes))
+		return (arena_no_memory(a, SIZE_MAX));
+	p = arena_zalloc(a, bytes);
+	return (p == NULL ? NULL : p + ((0 - (uintptr_t)p) & (ARENA_LINE - 1)));
 }
 
 struct slice

@@ -116,6 +116,9 @@ arena_zalloc(struct arena *a, size_t n)
 /* n elements of size bytes each, zeroed; the product is checked (an overflow is "no memory"). */
 void *arena_zarray(struct arena *a, size_t n, size_t size);
 
+/* The same, beginning at a cache line. */
+void *arena_zlines(struct arena *a, size_t n, size_t size);
+
 #define arena_znew(a, type)	((type *)arena_zalloc((a), sizeof(type)))
 
 /* A copy of s; p is NULL on failure.  The empty slice stays as it is. */

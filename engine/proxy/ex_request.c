@@ -61,7 +61,7 @@ find_preflight(struct exchange *ex, struct slice announced)
 	const struct route *r;
 
 	ex->preflight = PREFLIGHT_OWN;
-	if (target != NULL && target->chain->answers_preflight)
+	if (target != NULL && target->policy->chain->answers_preflight)
 		return (target);
 	r = find_route(ex, ex->req.method, ex->req.method_text);
 	if (target != r)
@@ -96,6 +96,7 @@ route_of(struct exchange *ex)
 enum step_rc
 ex_step_route(struct exchange *ex)
 {
+	const struct route_policy *policy;
 	const struct route *r;
 	enum reason reason;
 	bool encoded_slash;
@@ -107,12 +108,13 @@ ex_step_route(struct exchange *ex)
 	if (r == NULL)
 		return (ex_fault(ex, encoded_slash ? REASON_PATH_REFUSED : REASON_NO_ROUTE));
 	ex->route = r;
-	ex->body_limit = r->body_limit;
-	if (encoded_slash && !r->allow_encoded_slash)
+	policy = r->policy;
+	ex->body_limit = policy->body_limit;
+	if (encoded_slash && !policy->allow_encoded_slash)
 		return (ex_fault(ex, REASON_PATH_REFUSED));
-	if (r->timeout.total != 0)
-		ex->deadline_ms[1] = loop_now_ms(ex->worker->loop) + r->timeout.total;
-	if (!ex_forward_request(ex) || !chain_begin(&ex->chain, r->chain, ex))
+	if (policy->timeout.total != 0)
+		ex->deadline_ms[1] = loop_now_ms(ex->worker->loop) + policy->timeout.total;
+	if (!ex_forward_request(ex) || !chain_begin(&ex->chain, policy->chain, ex))
 		return (ex_fault(ex, REASON_OVERLOADED));
 	return (ex_go(ex, EX_REQ_FILTERS));
 }

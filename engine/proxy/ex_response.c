@@ -17,7 +17,7 @@
 static uint32_t
 plain_idle(const struct exchange *ex)
 {
-	return (ex->route != NULL && !ex->local ? ex->route->timeout.idle : 0);
+	return (ex->route != NULL && !ex->local ? ex->route->policy->timeout.idle : 0);
 }
 
 enum step_rc
@@ -114,8 +114,8 @@ asks_for_stream(const struct msg_req *r)
 static uint32_t
 first_byte_limit(const struct exchange *ex)
 {
-	return (asks_for_stream(&ex->req) ? ex->route->timeout.stream_first_byte :
-	    ex->route->timeout.first_byte);
+	return (asks_for_stream(&ex->req) ? ex->route->policy->timeout.stream_first_byte :
+	    ex->route->policy->timeout.first_byte);
 }
 
 static uint32_t
@@ -128,9 +128,9 @@ idle_limit(const struct exchange *ex)
 		return (0);
 	/* A tunnel with one end closed waits for the other as any body is waited for. */
 	if (ex->resp.m.body == MSG_BODY_TUNNEL && ex->req_body.end == PIPE_OPEN)
-		return (ex->route->timeout.tunnel_idle);
+		return (ex->route->policy->timeout.tunnel_idle);
 	if (ex_is_grpc(hs) || (type != NULL && is_event_stream(hdr_value(type))))
-		return (ex->route->timeout.stream_idle);
+		return (ex->route->policy->timeout.stream_idle);
 	return (plain_idle(ex));
 }
 

@@ -55,7 +55,7 @@ ex_step_open(struct exchange *ex)
 {
 	struct pick pick = { .req = &ex->req, .client = ex_client(ex), .n_tried = ex->n_tried,
 		.fresh = ex->replayed };
-	uint32_t connect_ms = ex->route->timeout.connect;
+	uint32_t connect_ms = ex->route->policy->timeout.connect;
 
 	must(ex->up == NULL);
 	for (unsigned i = 0; i < ex->n_tried; i++)
@@ -120,12 +120,12 @@ ex_step_send(struct exchange *ex)
 	ex_phase(ex, FACTS_FIRST_BYTE);
 	if (body != NULL)
 		keep_body(ex, body);
-	if (unlikely(ex->route->host_upstream))
+	if (unlikely(ex->route->policy->host_upstream))
 		name_server(ex);
 	if (!up_send(ex->up, &ex->req, body))
 		return (ex_fault(ex, REASON_OVERLOADED));
 	up_receive(ex->up, &ex->resp_body);
-	ex_deadline(ex, ex->route->timeout.first_byte, REASON_UPSTREAM_TIMEOUT);
+	ex_deadline(ex, ex->route->policy->timeout.first_byte, REASON_UPSTREAM_TIMEOUT);
 	return (ex_go(ex, EX_AWAIT));
 }
 
@@ -205,9 +205,9 @@ on_sent(void *arg)
 	ex->up_sent = true;
 	/* The client has ended its half of a tunnel: the other is waited for as any body is. */
 	if (ex->step == EX_REPLY && ex->resp.m.body == MSG_BODY_TUNNEL)
-		ex_deadline(ex, ex->route->timeout.idle, REASON_UPSTREAM_IDLE);
+		ex_deadline(ex, ex->route->policy->timeout.idle, REASON_UPSTREAM_IDLE);
 	if (ex->step == EX_AWAIT && ex->req.m.body != MSG_BODY_NONE)
-		ex_deadline(ex, ex->route->timeout.first_byte, REASON_UPSTREAM_TIMEOUT);
+		ex_deadline(ex, ex->route->policy->timeout.first_byte, REASON_UPSTREAM_TIMEOUT);
 }
 
 static bool

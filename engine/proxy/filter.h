@@ -44,9 +44,9 @@ struct snapshot_build {
 #define SNAPSHOT_BUILD_MAGIC	0x6d14b07f
 	struct arena		*arena;		/* of the part; never fails */
 	struct diag		*diag;
-	struct slice		 prefix;	/* of the route, canonical; empty: `/`, or none */
-	struct slice		 path;		/* of the route, as written; empty: none */
-	bool			 has_prefix;	/* it is written, be it wrong */
+	struct slice		 path;		/* of the route, as written; for messages */
+	bool			 has_prefix;	/* it is written, be it wrong, */
+	bool			 is_below_root;	/* and is not `/` */
 	struct slice		 route;		/* its name, for messages */
 	const struct schema_obj	*own;		/* those on the route itself, not inherited */
 	const struct schema_obj	*policies;	/* all of them; set by registry_chain() */
@@ -129,8 +129,11 @@ struct filter_ops {
 	/*
 	 * Main thread, while a snapshot is built: check, resolve, precompute. conf is a copy of
 	 * what was decoded, the filter's own until it returns, then immutable. What it keeps must
-	 * lie in b->arena: decoded texts do not outlive the build. *needed_r (true at the call)
-	 * false: nothing to do on this route, leave the filter out. NULL: none of this is wanted.
+	 * lie in b->arena: decoded texts do not outlive the build. Routes share the outcome for
+	 * which the flags in b, the decoded values, and which keys of b->own and b->policies
+	 * are present or `off` are the same: texts of the route serve messages only. *needed_r
+	 * (true before) false: nothing to do on this route, leave the filter out. NULL: none of
+	 * this is wanted.
 	 */
 	void	    (*compile)(void *conf, const struct snapshot_build *b, bool *needed_r);
 	struct err *(*worker_start)(void **state_r, struct worker *);

@@ -154,7 +154,7 @@ local_reply_reason(struct exchange *ex, enum reason reason)
 		    SLICE(LOCAL_REPLY_ALLOW));
 	/* Where no filter has seen the request none will tell its name. */
 	if (ok && (ex->route == NULL ||
-	    (ex->chain.chain == NULL && ex->route->chain->n_calls > 0)))
+	    (ex->chain.chain == NULL && ex->route->policy->chain->n_calls > 0)))
 		ok = headers_set_id(&ex->resp.m.headers, HDR_X_REQUEST_ID, ex->request_id);
 	return (ok && add_proxy_status(ex, info));
 }

@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 #include "engine/base/slice.h"
-#include "engine/mem/err.h"
 
 struct chain;
 struct upstream;
@@ -58,26 +57,36 @@ struct route_timeouts {		/* ms; 0: none */
 	uint32_t	 tunnel_idle;
 };
 
+/*
+ * What is done whatever the target: defaults, listener and route merged. Routes of one generation
+ * for which that is the same share it, and with it the chain of filters.
+ */
+struct route_policy {
+	const struct chain	*chain;
+	uint64_t		 body_limit;	/* bytes; UINT64_MAX: unlimited */
+	struct route_timeouts	 timeout;
+	bool			 allow_encoded_slash;
+	/* Host is the server's name, not the client's */
+	bool			 host_upstream;
+};
+
+/* A cache line: of many routes each request finds another one cold. */
 struct route {
 	unsigned		 magic;
 #define ROUTE_MAGIC	0x4e26f8b3
-	uint8_t			 action;	/* enum route_action */
-	bool			 allow_encoded_slash:1;
-	/* Host is the server's name, not the client's */
-	bool			 host_upstream:1;
-	struct upstream		*upstream;
-	const struct route_target *split;
-	unsigned		 n_split;
-	const struct route_redirect *redirect;
-	const struct route_respond *respond;
-	const struct chain	*chain;
-	struct route_timeouts	 timeout;
-	uint64_t		 body_limit;	/* bytes; UINT64_MAX: unlimited */
+	uint32_t		 index;		/* in the file(s), dense */
+	uint8_t			 action;	/* enum route_action: which of the union */
+	uint32_t		 n_split;
+	const struct route_policy *policy;
+	union {
+		struct upstream			*upstream;
+		const struct route_target	*split;
+		const struct route_redirect	*redirect;
+		const struct route_respond	*respond;
+	};
 	struct slice		 name;		/* as configured, or made from place: "routes[3]" */
 	/* canonical, no slash at its end; empty: `/` or no prefix */
 	struct slice		 prefix;
-	uint32_t		 index;		/* in the file(s): dense, for statistics */
-	struct mark		 mark;
 };
 
 #endif

@@ -137,10 +137,10 @@ test_layers(void **state)
 	const struct gate *g = s->root;
 
 	(void)state;
-	assert_int_equal(find(g, "/u", 0)->body_limit, 16 << 20);
-	assert_int_equal(find(g, "/u/x", 1)->body_limit, 1 << 10);
-	assert_int_equal(find(g, "/v", 0)->body_limit, 2 << 10);
-	assert_int_equal(find(g, "/v", 1)->body_limit, 2 << 10);
+	assert_int_equal(find(g, "/u", 0)->policy->body_limit, 16 << 20);
+	assert_int_equal(find(g, "/u/x", 1)->policy->body_limit, 1 << 10);
+	assert_int_equal(find(g, "/v", 0)->policy->body_limit, 2 << 10);
+	assert_int_equal(find(g, "/v", 1)->policy->body_limit, 2 << 10);
 	assert_int_equal(find(g, "/u", 0)->index, find(g, "/u", 1)->index);
 	assert_null(find(g, "/r", 0));
 	assert_non_null(find(g, "/r", 1));
@@ -148,6 +148,53 @@ test_layers(void **state)
 	assert_int_equal(find(g, "/v", 0)->split[1].upto, 4);
 	/* Routes that name no listener do not answer where no listener is left. */
 	assert_null(find(g, "/u", GATE_LISTENER_GONE));
+	snapshot_discard(&s);
+}
+
+/* What is done with a request is one object for all routes for which it is the same. */
+static void
+test_alike_routes_share(void **state)
+{
+	static const char text[] =
+	    "version: 1\n"
+	    "listeners: { web: { listen: 127.0.0.1:1 } }\n"
+	    "upstreams: { u: { servers: [127.0.0.1:3] }, v: { servers: [127.0.0.1:4] } }\n"
+	    "routes:\n"
+	    "  - { prefix: /a, upstream: u }\n"
+	    "  - { prefix: /b, upstream: v }\n"
+	    "  - { path: /c, upstream: v }\n"
+	    "  - { prefix: /limit1, upstream: u, body_limit: 1KiB }\n"
+	    "  - { prefix: /limit2, upstream: v, body_limit: 1024B }\n"
+	    "  - { prefix: /limit3, upstream: u, body_limit: 2KiB }\n"
+	    "  - { prefix: /idle, upstream: u, timeout: { idle: 60s } }\n"
+	    "  - { prefix: /strip, upstream: u, strip_prefix: true }\n"
+	    "  - { path: /off, upstream: u, strip_prefix: off }\n"
+	    "  - { prefix: /id, upstream: u, request_id: off }\n"
+	    "  - { prefix: /set1, upstream: u, request_headers: { set: { A: b } } }\n"
+	    "  - { prefix: /set2, upstream: u, request_headers: { set: { A: b } } }\n"
+	    "  - { prefix: /set3, upstream: u, request_headers: { set: { A: c } } }\n";
+	static const char *const alike[][2] = {
+		{ "/a", "/b" }, { "/limit1", "/limit2" }, { "/set1", "/set2" },
+	};
+	static const char *const others[] = {
+		"/a", "/c", "/limit1", "/limit3", "/idle", "/strip", "/off", "/id", "/set1", "/set3",
+	};
+	struct snapshot *s = build_fine(text, NULL);
+	const struct gate *g = s->root;
+
+	(void)state;
+	for (unsigned i = 0; i < array_len(alike); i++)
+		assert_ptr_equal(find(g, alike[i][0], 0)->policy, find(g, alike[i][1], 0)->policy);
+	for (unsigned i = 0; i < array_len(others); i++) {
+		for (unsigned j = 0; j < i; j++)
+			assert_ptr_not_equal(find(g, others[i], 0)->policy,
+			    find(g, others[j], 0)->policy);
+	}
+	/* A time that stands on the route itself is meant for streams too. */
+	assert_int_equal(find(g, "/idle", 0)->policy->timeout.stream_idle, 60 * 1000);
+	assert_int_equal(find(g, "/a", 0)->policy->timeout.idle, 60 * 1000);
+	assert_int_not_equal(find(g, "/a", 0)->policy->timeout.stream_idle, 60 * 1000);
+	assert_int_equal((uintptr_t)find(g, "/a", 0) % 64, 0);
 	snapshot_discard(&s);
 }
 
@@ -391,6 +438,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parts_are_shared),
 		cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_alike_routes_share),
 		cmocka_unit_test(test_all_mistakes_at_once),
 		cmocka_unit_test(test_unused_and_ties),
 		cmocka_unit_test(test_mistakes_of_all_kinds),

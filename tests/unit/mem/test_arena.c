@@ -124,6 +124,10 @@ test_no_memory(void **state)
 	assert_null(arena_alloc(&a, SIZE_MAX));
 	assert_null(arena_alloc(&a, SIZE_MAX - 40));
 	assert_null(arena_zarray(&a, SIZE_MAX / 2, 3));
+	assert_null(arena_zlines(&a, SIZE_MAX / 2, 3));
+	assert_null(arena_zlines(&a, 1, SIZE_MAX - 3));
+	mem_fail_at(1);
+	assert_null(arena_zlines(&a, 1, 1000));
 	mem_fail_at(1);
 	assert_null(arena_cstr(&a, slice_of(first, 64)));
 	mem_fail_at(1);
@@ -188,6 +192,25 @@ test_cleanups(void **state)
 	assert_int_equal(order, 4321);
 	arena_free(&a);
 	assert_int_equal(order, 4321);
+}
+
+static void
+test_lines(void **state)
+{
+	struct arena *a = arena_new("test");
+
+	(void)state;
+	for (unsigned n = 1; n < 300; n += 7) {
+		unsigned char *p;
+
+		(void)arena_alloc(a, n);
+		p = arena_zlines(a, n, 3);
+		assert_int_equal((uintptr_t)p % 64, 0);
+		for (unsigned i = 0; i < n * 3; i++)
+			assert_int_equal(p[i], 0);
+		memset(p, 0xff, (size_t)n * 3);
+	}
+	arena_free(&a);
 }
 
 static void
@@ -266,6 +289,7 @@ main(void)
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_cleanups),
+		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_over_pages),
 	};
