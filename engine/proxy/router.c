@@ -61,13 +61,15 @@ has_method(const struct router_cand *c, const struct router_query *q)
 
 /* The first of a list that takes the request. */
 static const struct route *
-pick(const struct router *r, uint32_t list, const struct router_query *q)
+pick(router_ref list, const struct router_query *q)
 {
 	const struct router_cand *c;
 
+	if (list & ROUTER_ONLY)
+		return ((const struct route *)(list - ROUTER_ONLY));
 	if (list == 0)
 		return (NULL);
-	for (c = &r->cands[list - 1];; c++) {
+	for (c = (const struct router_cand *)list;; c++) {
 		if ((c->listeners & q->listener) && has_method(c, q))
 			return (c->route);
 		if (c->is_last)
@@ -76,11 +78,10 @@ pick(const struct router *r, uint32_t list, const struct router_query *q)
 }
 
 static const struct router_key *
-find_key(const struct router *r, const struct router_host *host, uint64_t path_hash,
-    struct slice path)
+find_key(const struct router *r, uint32_t host, uint64_t path_hash, struct slice path)
 {
-	uint64_t x = router_hash_key(host, path_hash);
-	uint32_t tag = (uint32_t)(x >> 32), index = (uint32_t)(host - r->hosts);
+	uint64_t x = router_hash_key(r, host, path_hash);
+	uint32_t tag = (uint32_t)(x >> 32);
 	const struct router_slot *slot;
 	const struct router_key *k;
 
@@ -91,49 +92,63 @@ find_key(const struct router *r, const struct router_host *host, uint64_t path_h
 		if (slot->tag != tag)
 			continue;
 		k = &r->keys[slot->at - 1];
-		if (k->host == index && slice_eq(slice_of(k->path, k->len), path))
+		if (k->host == host && slice_eq(router_key_path(k), path))
 			return (k);
 	}
 }
 
+/* The slot that will most likely be asked for first: it comes while the host does. */
+static void
+prefetch_slot(const struct router *r, uint32_t host, const struct router_query *q, uint64_t depths)
+{
+	uint64_t x;
+
+	if (depths == 0)
+		return;
+	x = router_hash_key(r, host, q->hash[bits_highest(depths)]);
+	__builtin_prefetch(&r->by_path.slots[x & r->by_path.mask]);
+}
+
 /* Exact path, prefixes from the longest on, `/`. */
 static const struct route *
-find_path(const struct router *r, const struct router_host *host, const struct router_query *q)
+find_path(const struct router *r, uint32_t at, const struct router_query *q)
 {
-	uint64_t depths = host->prefix_depths;
+	const struct router_host *host = &r->hosts[at];
+	/* Depths 1 to n; n is at most 63. */
+	uint64_t depths = ((uint64_t)2 << q->n) - 1;
 	const struct route *route = NULL;
 	const struct router_key *k;
 
+	prefetch_slot(r, at, q, depths & r->prefix_depths);
 	if (q->has_full && (host->exact_depths >> q->depth & 1)) {
-		k = find_key(r, host, q->full, q->path);
-		route = k == NULL ? NULL : pick(r, k->exact, q);
+		k = find_key(r, at, q->full, q->path);
+		route = k == NULL ? NULL : pick(k->exact, q);
 	}
-	/* Depths 1 to n; n is at most 63. */
-	depths &= ((uint64_t)2 << q->n) - 1;
+	depths &= host->prefix_depths;
 	for (; route == NULL && depths != 0; depths &= ~((uint64_t)1 << bits_highest(depths))) {
 		unsigned d = bits_highest(depths);
 
-		k = find_key(r, host, q->hash[d], slice_of(q->path.p, q->end[d]));
-		route = k == NULL ? NULL : pick(r, k->prefix, q);
+		k = find_key(r, at, q->hash[d], slice_of(q->path.p, q->end[d]));
+		route = k == NULL ? NULL : pick(k->prefix, q);
 	}
-	return (route != NULL ? route : pick(r, host->root, q));
+	return (route != NULL ? route : pick(host->root, q));
 }
 
-const struct router_host *
-router_find_host(const struct router *r, struct slice name, bool is_wildcard)
+uint32_t
+router_find_host(const struct router *r, struct slice name, bool is_wildcard, uint64_t hash)
 {
-	uint64_t x = router_hash_host(r, name, is_wildcard);
 	const struct router_slot *slot;
 	const struct router_host *h;
 
-	for (uint64_t i = x;; i++) {
+	for (uint64_t i = hash;; i++) {
 		slot = &r->by_host.slots[i & r->by_host.mask];
 		if (slot->at == 0)
-			return (NULL);
+			return (ROUTER_NO_HOST);
+		if (slot->tag != (uint32_t)(hash >> 32))
+			continue;
 		h = &r->hosts[slot->at - 1];
-		if (slot->tag == (uint32_t)(x >> 32) && h->is_wildcard == is_wildcard &&
-		    slice_eq_fold(h->name, name))
-			return (h);
+		if (h->is_wildcard == is_wildcard && slice_eq_fold(router_host_name(h), name))
+			return (slot->at - 1);
 	}
 }
 
@@ -144,8 +159,8 @@ router_find_host(const struct router *r, struct slice name, bool is_wildcard)
 static const struct route *
 find_wildcard(const struct router *r, struct slice name, const struct router_query *q)
 {
-	const struct router_host *host;
 	const struct route *route;
+	uint32_t host;
 	unsigned dots = router_count_dots(name);
 
 	/* A name that begins with a dot has no label there. */
@@ -159,8 +174,8 @@ find_wildcard(const struct router *r, struct slice name, const struct router_que
 		if (!(r->wildcard_dots & router_dots_bit(dots)) ||
 		    suffix.len > ROUTER_HOST_MAX || !bits_test(r->wildcards, suffix.len))
 			continue;
-		host = router_find_host(r, suffix, true);
-		route = host == NULL ? NULL : find_path(r, host, q);
+		host = router_find_host(r, suffix, true, router_hash_host(r, suffix, true));
+		route = host == ROUTER_NO_HOST ? NULL : find_path(r, host, q);
 		if (route != NULL)
 			return (route);
 	}
@@ -187,22 +202,27 @@ router_find(const struct router *r, struct slice host, struct slice path, unsign
     struct slice method_text, unsigned listener)
 {
 	struct router_query q;
-	const struct router_host *found;
 	const struct route *route = NULL;
+	uint64_t hash = 0;
+	uint32_t found;
 
 	must(method < METHOD__MAX && listener < 64);
+	host = bare_host(host);
+	if (r->has_hosts && host.len > 0) {
+		hash = router_hash_host(r, host, false);
+		__builtin_prefetch(&r->by_host.slots[hash & r->by_host.mask]);
+	}
 	q.path = path;
 	q.method_text = method_text;
 	q.method = (uint64_t)1 << method;
 	q.listener = (uint64_t)1 << listener;
 	q.n = 0;
 	hash_path(r, &q);
-	host = bare_host(host);
 	if (r->has_hosts && host.len > 0) {
-		found = router_find_host(r, host, false);
-		route = found == NULL ? NULL : find_path(r, found, &q);
+		found = router_find_host(r, host, false, hash);
+		route = found == ROUTER_NO_HOST ? NULL : find_path(r, found, &q);
 	}
 	if (route == NULL && r->has_wildcards)
 		route = find_wildcard(r, host, &q);
-	return (route != NULL ? route : find_path(r, &r->hosts[0], &q));
+	return (route != NULL ? route : find_path(r, 0, &q));
 }

@@ -14,6 +14,9 @@
  * order.
  */
 
+_Static_assert(sizeof(struct router_key) == 64, "a cache line");
+_Static_assert(sizeof(struct router_host) == 64, "a cache line");
+
 /* A rule on one of its hosts. */
 struct place {
 	uint32_t	 rule;
@@ -91,16 +94,17 @@ static uint32_t
 add_host(struct build *b, struct slice name, bool is_wildcard)
 {
 	struct router *r = b->r;
-	const struct router_host *found = router_find_host(r, name, is_wildcard);
-	uint32_t at = r->n_hosts;
+	uint64_t hash = router_hash_host(r, name, is_wildcard);
+	uint32_t at = router_find_host(r, name, is_wildcard, hash);
 
-	if (found != NULL)
-		return ((uint32_t)(found - r->hosts));
-	b->hosts[at].name = name;
+	if (at != ROUTER_NO_HOST)
+		return (at);
+	at = r->n_hosts++;
+	b->hosts[at].len = (uint8_t)name.len;
+	router_text_put(b->hosts[at].name, sizeof b->hosts[at].name, name);
 	b->hosts[at].is_wildcard = is_wildcard;
-	b->hosts[at].seed = router_mix(r->seed ^ (at + 1), ROUTER_K1);
-	b->host_lists[at].hash = router_hash_host(r, name, is_wildcard);
-	table_put(&r->by_host, b->host_lists[at].hash, at);
+	b->host_lists[at].hash = hash;
+	table_put(&r->by_host, hash, at);
 	if (is_wildcard) {
 		bits_set(r->wildcards, name.len);
 		r->wildcard_dots |= router_dots_bit(router_count_dots(name));
@@ -108,7 +112,6 @@ add_host(struct build *b, struct slice name, bool is_wildcard)
 	} else {
 		r->has_hosts = true;
 	}
-	r->n_hosts++;
 	return (at);
 }
 
@@ -116,17 +119,19 @@ static uint32_t
 add_key(struct build *b, uint32_t host, struct slice path, uint64_t path_hash)
 {
 	struct router *r = b->r;
-	uint64_t x = router_hash_key(&b->hosts[host], path_hash);
+	uint64_t x = router_hash_key(r, host, path_hash);
 	uint32_t at = r->n_keys;
 
 	for (uint64_t i = x; r->by_path.slots[i & r->by_path.mask].at != 0; i++) {
 		uint32_t k = r->by_path.slots[i & r->by_path.mask].at - 1;
 
 		if (b->key_lists[k].hash == x && b->keys[k].host == host &&
-		    slice_eq(slice_of(b->keys[k].path, b->keys[k].len), path))
+		    slice_eq(router_key_path(&b->keys[k]), path))
 			return (k);
 	}
-	b->keys[at] = (struct router_key){path.p, (uint32_t)path.len, host, 0, 0};
+	b->keys[at].host = host;
+	b->keys[at].len = (uint32_t)path.len;
+	router_text_put(b->keys[at].path, sizeof b->keys[at].path, path);
 	b->key_lists[at].hash = x;
 	table_put(&r->by_path, x, at);
 	r->n_keys++;
@@ -164,6 +169,7 @@ place_rule(struct build *b, uint32_t rule, const struct matcher *m, uint32_t hos
 		add_place(b, &b->key_lists[key].exact, rule);
 	} else {
 		b->hosts[host].prefix_depths |= bit;
+		b->r->prefix_depths |= bit;
 		add_place(b, &b->key_lists[key].prefix, rule);
 	}
 }
@@ -279,15 +285,43 @@ fill_cand(struct router_cand *c, const struct router_rule *rule)
 	}
 }
 
-/* The candidates of a list, most matchers first; returns where they begin, plus 1. */
+/* The one rule of a list, when it takes any request; else NULL. */
+static const struct router_rule *
+only_rule(const struct build *b, uint32_t head)
+{
+	const struct router_rule *rule;
+
+	if (head == 0 || b->places[head - 1].next != 0)
+		return (NULL);
+	rule = &b->rules[b->places[head - 1].rule];
+	return (rule->listeners == 0 && router_n_matchers(rule) == 0 ? rule : NULL);
+}
+
+/* How many candidates the list will have. */
 static uint32_t
+count_list(const struct build *b, uint32_t head)
+{
+	uint32_t n = 0;
+
+	if (only_rule(b, head) != NULL)
+		return (0);
+	for (uint32_t at = head; at != 0; at = b->places[at - 1].next)
+		n++;
+	return (n);
+}
+
+/* The candidates of a list, most matchers first. */
+static router_ref
 lay_list(struct build *b, uint32_t head)
 {
 	struct router_list list = {b->rules, b->sorted, 0};
-	uint32_t first = b->n_cands;
+	const struct router_rule *only = only_rule(b, head);
+	struct router_cand *first = &b->r->cands[b->n_cands];
 
 	if (head == 0)
 		return (0);
+	if (only != NULL)
+		return ((router_ref)only->route | ROUTER_ONLY);
 	for (unsigned left = 2; left-- > 0;) {
 		for (uint32_t at = head; at != 0; at = b->places[at - 1].next) {
 			uint32_t rule = b->places[at - 1].rule;
@@ -300,7 +334,7 @@ lay_list(struct build *b, uint32_t head)
 	for (uint32_t i = 0; i < list.n; i++)
 		fill_cand(&b->r->cands[b->n_cands++], &b->rules[b->sorted[i]]);
 	b->r->cands[b->n_cands - 1].is_last = true;
-	return (first + 1);
+	return ((router_ref)first);
 }
 
 /* Scratch arrays for n places; the tables of the first pass are in scratch too. */
@@ -320,7 +354,6 @@ begin(struct build *b, size_t n)
 	b->r->hosts = b->hosts;
 	b->r->keys = b->keys;
 	b->r->n_hosts = 1;
-	b->hosts[0].seed = router_mix(b->r->seed ^ 1, ROUTER_K1);
 	b->tie_rule = b->tie_other = UINT32_MAX;
 }
 
@@ -329,10 +362,16 @@ static bool
 lay_out(struct build *b)
 {
 	struct router *r = b->r;
+	uint32_t n_cands = 0;
 
-	r->hosts = arena_zarray(b->out, r->n_hosts, sizeof(*r->hosts));
-	r->keys = arena_zarray(b->out, r->n_keys, sizeof(*r->keys));
-	r->cands = arena_zarray(b->out, b->n_places, sizeof(*r->cands));
+	for (uint32_t i = 0; i < r->n_hosts; i++)
+		n_cands += count_list(b, b->host_lists[i].prefix);
+	for (uint32_t i = 0; i < r->n_keys; i++)
+		n_cands += count_list(b, b->key_lists[i].exact) +
+		    count_list(b, b->key_lists[i].prefix);
+	r->hosts = arena_zlines(b->out, r->n_hosts, sizeof(*r->hosts));
+	r->keys = arena_zlines(b->out, r->n_keys, sizeof(*r->keys));
+	r->cands = arena_zarray(b->out, n_cands, sizeof(*r->cands));
 	if (r->hosts == NULL || r->keys == NULL || r->cands == NULL ||
 	    !table_make(b->out, r->n_hosts, &r->by_host) ||
 	    !table_make(b->out, r->n_keys, &r->by_path))

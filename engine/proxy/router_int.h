@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "engine/base/bits.h"
+#include "engine/base/cc.h"
 #include "engine/base/siphash.h"
 #include "engine/proxy/router.h"
 
@@ -35,24 +36,72 @@ struct router_cand {
 	bool			 is_last;	/* of its list */
 };
 
-/* A path of a host. Lists begin at cands[x - 1]; 0: no list. */
-struct router_key {
-	const char	*path;
-	uint32_t	 len;
-	uint32_t	 host;
-	uint32_t	 exact;
-	uint32_t	 prefix;
+/*
+ * A list of candidates: 0, none; the only one, which takes any request, is the address of its route
+ * and ROUTER_ONLY; of others the address of the first. So most requests never see a candidate.
+ */
+typedef uintptr_t router_ref;
+enum {
+	ROUTER_ONLY = 1
 };
 
-/* hosts[0] is the rules without hosts. */
+/*
+ * A path of a host, and a host: a cache line each, with their text where it is short enough, since
+ * a lookup among many finds every line cold. hosts[0] is the rules without hosts.
+ */
+enum {
+	ROUTER_PATH_INLINE = 40,
+	ROUTER_NAME_INLINE = 38
+};
+
+struct router_key {
+	router_ref	 exact;
+	router_ref	 prefix;
+	uint32_t	 host;
+	uint32_t	 len;
+	char		 path[ROUTER_PATH_INLINE];	/* when longer its address */
+};
+
 struct router_host {
-	struct slice	 name;		/* of a wildcard: what follows "*." */
 	uint64_t	 prefix_depths;	/* bit d: there are prefixes of d segments */
 	uint64_t	 exact_depths;	/* the same for exact paths; 63 and more are bit 63 */
-	uint64_t	 seed;
-	uint32_t	 root;		/* list of `prefix: /` */
+	router_ref	 root;		/* of `prefix: /` */
 	bool		 is_wildcard;
+	uint8_t		 len;
+	char		 name[ROUTER_NAME_INLINE]; /* of a wildcard: what follows "*." */
 };
+
+/* Text that lies in `room` bytes at `at`, or elsewhere. */
+static inline void
+router_text_put(char *at, size_t room, struct slice text)
+{
+	if (text.len <= room)
+		(void)memcpy(at, text.p, text.len);
+	else
+		(void)memcpy(at, &text.p, sizeof text.p);
+}
+
+static inline struct slice
+router_text(const char *at, size_t room, size_t len)
+{
+	const char *p = at;
+
+	if (unlikely(len > room))
+		memcpy(&p, at, sizeof p);
+	return (slice_of(p, len));
+}
+
+static inline struct slice
+router_host_name(const struct router_host *h)
+{
+	return (router_text(h->name, sizeof h->name, h->len));
+}
+
+static inline struct slice
+router_key_path(const struct router_key *k)
+{
+	return (router_text(k->path, sizeof k->path, k->len));
+}
 
 struct router_slot {
 	uint32_t	 tag;		/* upper half of the hash */
@@ -73,6 +122,7 @@ struct router {
 	struct router_host	*hosts;
 	struct router_key	*keys;
 	struct router_cand	*cands;
+	uint64_t		 prefix_depths;	/* of all hosts */
 	size_t			 max_exact;	/* bytes of the longest exact path */
 	uint64_t		 seed;
 	uint64_t		 wildcards[BITS_WORDS(ROUTER_HOST_MAX + 1)]; /* lengths */
@@ -142,10 +192,13 @@ router_hash_segment(uint64_t h, const char *p, size_t n, size_t *len_r)
 	}
 }
 
+/* Of the host's index alone, so that its paths can be looked for before it has come. */
 static inline uint64_t
-router_hash_key(const struct router_host *host, uint64_t path_hash)
+router_hash_key(const struct router *r, uint32_t host, uint64_t path_hash)
 {
-	return (router_mix(path_hash ^ host->seed, ROUTER_K2));
+	uint64_t seed = router_mix(r->seed ^ (host + 1), ROUTER_K1);
+
+	return (router_mix(path_hash ^ seed, ROUTER_K2));
 }
 
 /* Folded; name without trailing dot. */
@@ -174,9 +227,10 @@ router_dots_bit(unsigned n)
 	return ((uint64_t)1 << (n < 63 ? n : 63));
 }
 
-/* The host, or NULL. */
-const struct router_host *router_find_host(const struct router *, struct slice name,
-		    bool is_wildcard);
+/* Index of the host, or of none: ROUTER_NO_HOST. */
+#define ROUTER_NO_HOST	UINT32_MAX
+uint32_t	router_find_host(const struct router *, struct slice name, bool is_wildcard,
+		    uint64_t hash);
 
 /* While a router is built: the rules of one list, the best first; all have the same key. */
 struct router_list {

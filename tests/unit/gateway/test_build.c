@@ -198,6 +198,29 @@ test_alike_routes_share(void **state)
 	snapshot_discard(&s);
 }
 
+/* Also when it comes to the same as what another route inherits, or has wrong too. */
+static void
+test_mistakes_are_not_shared(void **state)
+{
+	static const char text[] =
+	    "version: 1\n"
+	    "listeners: { web: { listen: 127.0.0.1:1 } }\n"
+	    "upstreams: { u: { servers: [127.0.0.1:3] } }\n"
+	    "defaults: { strip_prefix: true }\n"
+	    "routes:\n"
+	    "  - { path: /inherits, upstream: u }\n"
+	    "  - { path: /own, upstream: u, strip_prefix: true }\n"
+	    "  - { path: /own2, upstream: u, strip_prefix: true }\n";
+	struct build b;
+
+	(void)state;
+	assert_false(build(&b, text, NULL));
+	assert_int_equal(diag_errors(b.diag), 2);
+	assert_true(says(b.diag, 7, "an exact path"));
+	assert_true(says(b.diag, 8, "an exact path"));
+	build_fini(&b);
+}
+
 static void
 test_all_mistakes_at_once(void **state)
 {
@@ -439,6 +462,7 @@ main(void)
 		cmocka_unit_test(test_parts_are_shared),
 		cmocka_unit_test(test_layers),
 		cmocka_unit_test(test_alike_routes_share),
+		cmocka_unit_test(test_mistakes_are_not_shared),
 		cmocka_unit_test(test_all_mistakes_at_once),
 		cmocka_unit_test(test_unused_and_ties),
 		cmocka_unit_test(test_mistakes_of_all_kinds),

@@ -192,6 +192,37 @@ test_hosts(void **state)
 }
 
 /* Suffixes of more labels than there are bits, and names with many more. */
+/* Short texts lie in the tables, long ones elsewhere. */
+static void
+test_lengths(void **state)
+{
+	enum { FIRST = 24, LAST = 56, BYTES = 64 };
+	static char hosts[LAST + 1][BYTES], paths[LAST + 1][BYTES];
+	struct fixture *f = *state;
+	struct router *r;
+
+	for (int n = FIRST; n <= LAST; n++) {
+		(void)memset(hosts[n], 'a', (size_t)n);
+		(void)memset(paths[n], 'b', (size_t)n);
+		paths[n][0] = '/';
+		add(f, hosts[n], paths[n], 0);
+	}
+	r = build(f);
+	assert_non_null(r);
+	for (int n = FIRST; n <= LAST; n++) {
+		assert_int_equal(find(f, r, hosts[n], paths[n], "GET"), n - FIRST);
+		assert_int_equal(find(f, r, hosts[n], paths[n == FIRST ? LAST : n - 1], "GET"), -1);
+		hosts[n][n - 1] = 'x';
+		assert_int_equal(find(f, r, hosts[n], paths[n], "GET"), -1);
+		hosts[n][n - 1] = 'A';
+		assert_int_equal(find(f, r, hosts[n], paths[n], "GET"), n - FIRST);
+		paths[n][n - 1] = 'x';
+		assert_int_equal(find(f, r, hosts[n], paths[n], "GET"), -1);
+		paths[n][n - 1] = 'b';
+		hosts[n][n - 1] = 'a';
+	}
+}
+
 static void
 test_many_labels(void **state)
 {
@@ -691,6 +722,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_empty, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_paths, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hosts, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_lengths, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_labels, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_methods, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_listeners, set_up, tear_down),
