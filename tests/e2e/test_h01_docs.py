@@ -4,16 +4,18 @@
 Fenced blocks are taken by their language:
 
   yaml     a whole file (it has `version`), or a fragment, to which what it lacks is added; `check`
-           must accept it. `<!-- file: NAME -->` above makes it a file for console blocks; it need
+           must accept it, and the gateway serves with it, on ports of its own. `<!-- file: NAME -->` above makes it a file for console blocks; it need
            not be right then
   console  `$ command` and its exact output, status aside, in a folder with the files so named
   sh       a line a command; COMMANDS says how it is tried. A line that is not there fails
   c        a program: it must compile, with the headers of STUBS where it includes what is not there
 
-A fence of another language, or of none, is prose.
+`text` is prose. Of any other fence tests/lint/snippets says that no test runs it.
 """
 
+import contextlib
 import glob
+import http.client
 import json
 import os
 import re
@@ -26,11 +28,10 @@ import urllib.request
 import pytest
 import yaml
 
-from harness import Origin, answer, free_port
+from harness import Dns, Origin, answer, free_port
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FENCE = re.compile(r"(?:<!-- file: (\S+) -->\n)?^```(\w*)\n(.*?)^```$", re.M | re.S)
-LANGUAGES = {"", "yaml", "console", "sh", "c"}
 MORE_PAGES = ("README.md", "CONTRIBUTING.md", "services/README.md", "bench/README.md")
 
 
@@ -96,6 +97,53 @@ def test_yaml_loads(block, gateway_path, tmp_path):
     whole = re.search(r"(?m)^version:", text)
     done = check(gateway_path, str(tmp_path), text if whole else completed(text))
     assert done.returncode == 0, done.stdout
+
+
+def moved(text):
+    """The same on ports that are free, and local."""
+    def port(m):
+        return m[1] + "127.0.0.1:%d" % free_port()
+    return re.sub(r"""(\blisten: )(?:[\w.\[\]:'"]*:)?\d+["']?""", port, text)
+
+
+@cases([b for b in blocks("yaml") if not b[2]])
+def test_yaml_serves(block, gateway_path, tmp_path):
+    """It starts, answers a request on each listener, reloads the same, and ends when told."""
+    text = block[3]
+    text = moved(text if re.search(r"(?m)^version:", text) else completed(text))
+    if not re.search(r"(?m)^admin:", text):
+        text += "\nadmin: { listen: 127.0.0.1:%d, socket: admin.sock }\n" % free_port()
+    conf = yaml.safe_load(text)
+    path = tmp_path / "gateway.yaml"
+    path.write_text(text, encoding="utf-8")
+    admin = conf["admin"].get("listen")
+    with Dns() as dns:
+        proc = subprocess.Popen([gateway_path, "run", "-c", str(path)], cwd=tmp_path,
+                                env=dict(os.environ, XDG_RUNTIME_DIR=str(tmp_path), **dns.env),
+                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        try:
+            if admin:
+                wait_for("http://%s/readyz" % admin, proc)
+            for listener in conf["listeners"].values():
+                assert status_of(str(listener["listen"]), proc) >= 200
+            proc.send_signal(signal.SIGHUP)
+        finally:
+            proc.send_signal(signal.SIGINT)
+            said = proc.communicate(timeout=40)[1]
+    assert proc.returncode == 0 and '"level":"error"' not in said, said
+
+
+def status_of(address, proc):
+    host, port = address.rsplit(":", 1)
+    for _ in range(300):
+        assert proc.poll() is None, "it ended"
+        try:
+            with contextlib.closing(http.client.HTTPConnection(host, int(port), timeout=5)) as c:
+                c.request("GET", "/", headers={"Host": "a.test"})
+                return c.getresponse().status
+        except ConnectionRefusedError:
+            proc_wait(proc, 0.1)
+    raise AssertionError(address + " does not answer")
 
 
 def test_completing_does_not_hide_mistakes(gateway_path, tmp_path):
@@ -316,13 +364,6 @@ def test_nothing_left_in_the_table():
     assert set(COMMANDS) == set(LINES)
 
 
-def test_every_fence_is_known():
-    for page in pages():
-        with open(page, encoding="utf-8") as f:
-            for m in re.finditer(r"(?m)^\s*```(\w*)", f.read()):
-                assert m[1] in LANGUAGES, f"{page}: {m[1]}"
-
-
 # ---- c ----
 
 STUBS = {
@@ -348,6 +389,32 @@ def test_c_compiles(block, gateway_path, tmp_path):
                           input=block[3], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
+
+
+# ---- the pages that tell of everything ----
+
+def page_of(name):
+    with open(os.path.join(TOP, "docs", name), encoding="utf-8") as f:
+        return f.read()
+
+
+def test_every_field_of_the_log_is_told():
+    row = re.search(r"(?m)^\| `log\.access\.fields` \|(.*)$", page_of("reference.md"))[1]
+    fields = re.findall(r"[a-z_]+", re.split(r"(?<!\\)\|", row)[0].partition(" of ")[2])
+    assert {"time", "phases", "query"} <= set(fields), fields
+    told = set(re.findall(r"`(\w+)`", "".join(re.findall(r"(?m)^\|([^|]*)\|", page_of("logs.md")))))
+    assert set(fields) == told, "a row of the table in logs.md for each field, and no other"
+
+
+def test_every_command_and_option_is_told(gateway_path):
+    said = subprocess.run([gateway_path, "--help"], stdout=subprocess.PIPE, text=True, timeout=30,
+                          check=True).stdout
+    assert f"```text\n{said}```\n" in page_of("reference.md")
+    commands = re.findall(r"(?m)^  ([a-z]+)  ", said)
+    with open(os.path.join(TOP, "engine", "app", "app.c"), encoding="utf-8") as f:
+        table = re.findall(r'(?m)^\t\{ "(\w+)", \w+ \},$', f.read())
+    # `reference` is for whoever makes the page
+    assert set(table) - {"reference"} == set(commands)
 
 
 # ---- the manual page ----

@@ -15,5 +15,6 @@ TESTS += \
 	tests/lint/prefixes \
 	tests/lint/reasons \
 	tests/lint/selftest \
-	tests/lint/sizes
+	tests/lint/sizes \
+	tests/lint/snippets
 endif
