@@ -87,7 +87,7 @@ action_name(const struct route *route)
 
 /* What the route does, in the words of the file. */
 static void
-put_action(json_t *o, const struct route *route)
+put_action(json_t *o, const struct gate *gate, const struct route *route)
 {
 	json_t *split;
 
@@ -95,7 +95,7 @@ put_action(json_t *o, const struct route *route)
 	switch (route->action) {
 	case ROUTE_UPSTREAM:
 		(void)json_object_set_new(o, "upstream",
-		    admin_json_text(route->upstream->part.name));
+		    admin_json_text(gate_upstream(gate, route->upstream)->part.name));
 		return;
 	case ROUTE_REDIRECT:
 		(void)json_object_set_new(o, "status", json_integer(route->redirect->status));
@@ -109,7 +109,7 @@ put_action(json_t *o, const struct route *route)
 	split = json_object();
 	for (unsigned i = 0; i < route->n_split; i++) {
 		const struct route_target *t = &route->split[i];
-		struct slice name = t->upstream->part.name;
+		struct slice name = gate_upstream(gate, t->upstream)->part.name;
 
 		(void)json_object_setn_new(split, name.p, name.len,
 		    json_integer(t->upto - (i == 0 ? 0 : route->split[i - 1].upto)));
@@ -174,20 +174,20 @@ route_of(const struct gate *gate, const struct router_rule *rule, uint64_t liste
 		(void)json_object_set_new(o, "methods", methods_of(rule));
 	if (listeners != 0)
 		(void)json_object_set_new(o, "listeners", listeners_of(gate, listeners));
-	put_action(o, route);
+	put_action(o, gate, route);
 	return (o);
 }
 
-/* A route of the file is one rule a layer of policies (build_impl.h), side by side. */
+/* The first file with a route at this place or behind it. */
 static unsigned
-find_rule(const struct gate *gate, uint64_t index)
+find_file(const struct gate *gate, uint64_t at)
 {
-	unsigned low = 0, high = gate->n_rules;
+	unsigned low = 0, high = gate->n_files;
 
 	while (low < high) {
 		unsigned mid = low + (high - low) / 2;
 
-		if (gate->rules[mid].route->index < index)
+		if (gate->first_of[mid] + gate->files[mid]->n_written <= at)
 			low = mid + 1;
 		else
 			high = mid;
@@ -198,7 +198,26 @@ find_rule(const struct gate *gate, uint64_t index)
 unsigned
 admin_n_routes(const struct gate *gate)
 {
-	return (gate->n_rules == 0 ? 0 : gate->rules[gate->n_rules - 1].route->index + 1);
+	return (gate->n_routes);
+}
+
+/* Routes of a file, from the one at this place in it; a route is one rule a layer of policies. */
+static void
+add_routes(json_t *items, const struct gate *gate, const struct route_file *f, uint64_t from,
+    uint64_t limit)
+{
+	unsigned i = 0;
+
+	while (i < f->n_rules && json_array_size(items) < limit) {
+		const struct router_rule *first = &f->rules[i];
+		uint64_t listeners = 0;
+
+		for (; i < f->n_rules && f->rules[i].route->index == first->route->index; i++)
+			listeners |= f->rules[i].listeners;
+		if (first->route->index >= from &&
+		    json_array_append_new(items, route_of(gate, first, listeners)) < 0)
+			return;
+	}
 }
 
 bool
@@ -207,7 +226,6 @@ admin_routes(struct admin_page *c, struct admin_reply *r)
 	const struct gate *gate;
 	struct list_page page;
 	json_t *items;
-	unsigned i;
 
 	if (c->status.current == NULL)
 		return (not_yet(r));
@@ -216,15 +234,12 @@ admin_routes(struct admin_page *c, struct admin_reply *r)
 	gate = c->status.current->root;
 	page.total = admin_n_routes(gate);
 	items = json_array();
-	i = find_rule(gate, page.offset);
-	while (i < gate->n_rules && json_array_size(items) < page.limit) {
-		const struct router_rule *first = &gate->rules[i];
-		uint64_t listeners = 0;
+	for (unsigned i = find_file(gate, page.offset);
+	    i < gate->n_files && json_array_size(items) < page.limit; i++) {
+		uint64_t first = gate->first_of[i];
 
-		for (; i < gate->n_rules && gate->rules[i].route->index == first->route->index; i++)
-			listeners |= gate->rules[i].listeners;
-		if (json_array_append_new(items, route_of(gate, first, listeners)) < 0)
-			break;
+		add_routes(items, gate, gate->files[i],
+		    page.offset > first ? page.offset - first : 0, page.limit);
 	}
 	return (say_page(c, &page, "routes", items, r));
 }

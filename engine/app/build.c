@@ -26,13 +26,15 @@ build_first_filter(void)
 }
 
 static void
-read_files(struct build *b, const struct load_options *opt)
+read_files(struct build *b, const struct load_options *opt, const char *const *known)
 {
-	struct schema_reader rd = { .arena = b->arena, .diag = b->diag, .sources = b->sources };
+	struct schema_reader rd = { .arena = b->arena, .diag = b->diag, .sources = b->sources,
+		.known = known };
 	struct load_options from = *opt;
 	const struct node *tree;
 
 	from.sources = b->sources;
+	from.known = known;
 	tree = load_files(b->arena, b->diag, b->prog->schema, &from);
 	if (tree == NULL)
 		return;
@@ -102,29 +104,88 @@ init_names(struct build *b, struct build_names *names)
 	names->served = 0;
 }
 
+static struct sources *
+sources_of(const struct snapshot *s)
+{
+	return (s == NULL ? NULL : ((const struct gate *)s->root)->sources);
+}
+
+/* What is made anew for each attempt, and dropped when it is given up. */
+static void
+begin(struct build *b, const struct load_options *opt, uint64_t generation)
+{
+	snapshot_discard(&b->snap);
+	if (b->sources != NULL)
+		sources_unref(&b->sources);
+	if (b->arena != NULL)
+		arena_free(&b->arena);
+	b->changes = NULL;
+	b->files = NULL;
+	b->n_files = b->last_file = 0;
+	b->root = NULL;
+	b->work = (struct build_work){ .files_parsed = 0 };
+	b->sources = sources_new(sources_of(b->before), opt->lookup, opt->lookup_arg);
+	b->snap = snapshot_new(generation);
+	b->arena = arena_new("build");
+	b->diag = diag_new(b->arena);
+	b->gate = arena_znew(b->snap->arena, struct gate);
+	b->gate->magic = GATE_MAGIC;
+	b->snap->root = b->gate;
+}
+
+static void
+finish(struct build *b)
+{
+	sort_upstreams(b);
+	b->gate->max_connections = b->view.limits->connections == SCALAR_AUTO ?
+	    proxy_limits_auto() : b->view.limits->connections;
+	b->work.files_parsed = (unsigned)b->sources->n_parsed;
+}
+
 static void
 build_all(struct build *b, const struct load_options *opt)
 {
 	struct build_names names;
 
-	b->gate = arena_znew(b->snap->arena, struct gate);
-	b->gate->magic = GATE_MAGIC;
-	b->snap->root = b->gate;
-	read_files(b, opt);
+	b->work.is_whole = true;
+	read_files(b, opt, NULL);
 	if (b->root == NULL)
 		return;
+	b->files = arena_zarray(b->arena, b->sources->v.n + 1, sizeof *b->files);
+	for (size_t i = 0; i < b->sources->v.n; i++)
+		(void)build_file_new(b, b->sources->v.v[i].source);
 	init_names(b, &names);
 	build_upstreams(b, &names);
 	build_listeners(b, &names);
-	build_routes(b, &names);
+	build_routes(b, &names, NULL);
 	if (b->view.log != NULL)
 		b->gate->log = access_log_plan_build(b->snap->arena, b->diag, b->view.log);
 	build_check_used(b, &names);
 	if (!diag_is_ok(b->diag))
 		return;
-	sort_upstreams(b);
-	b->gate->max_connections = b->view.limits->connections == SCALAR_AUTO ?
-	    proxy_limits_auto() : b->view.limits->connections;
+	build_gather(b, b->view.upstreams->count);
+	finish(b);
+	/* What was warned of is to be told again by the next one, which reads everything then. */
+	if (diag_warnings(b->diag) == 0)
+		build_catalog_make(b);
+}
+
+/* False: everything is to be read. */
+static bool
+build_quickly(struct build *b, const struct load_options *opt)
+{
+	struct build_names names;
+
+	if (b->before == NULL || ((const struct gate *)b->before->root)->catalog == NULL)
+		return (false);
+	read_files(b, opt, build_known_keys);
+	if (b->root == NULL)
+		return (false);
+	init_names(b, &names);
+	if (!build_changed(b, &names))
+		return (false);
+	finish(b);
+	return (true);
 }
 
 static void
@@ -134,12 +195,6 @@ init(struct build *b, const struct app_program *prog, const struct snapshot *bef
 	b->magic = BUILD_MAGIC;
 	b->prog = prog;
 	b->before = before;
-}
-
-static struct sources *
-sources_of(const struct snapshot *s)
-{
-	return (s == NULL ? NULL : ((const struct gate *)s->root)->sources);
 }
 
 bool
@@ -153,13 +208,11 @@ build_run(struct build *b, const struct app_program *prog, const struct load_opt
 		b->no_memory = true;
 		return (false);
 	}
-	b->sources = sources_new(sources_of(before), opt->lookup, opt->lookup_arg);
-	b->snap = snapshot_new(generation);
-	b->routes = part_new(PART_ROUTES, SLICE("routes"), sizeof(struct part), generation);
-	b->kept = b->routes->arena;
-	b->arena = arena_new("build");
-	b->diag = diag_new(b->arena);
-	build_all(b, opt);
+	begin(b, opt, generation);
+	if (!build_quickly(b, opt)) {
+		begin(b, opt, generation);
+		build_all(b, opt);
+	}
 	mem_trap_leave(&trap);
 	return (diag_is_ok(b->diag));
 }
@@ -178,23 +231,25 @@ build_read_again(struct build *b, const struct app_program *prog, const struct s
 	b->sources = sources_again(sources_of(of));
 	b->arena = arena_new("build");
 	b->diag = diag_new(b->arena);
-	read_files(b, &none);
+	read_files(b, &none, NULL);
 	mem_trap_leave(&trap);
 	return (b->root != NULL && diag_is_ok(b->diag));
 }
 
 static void
-drop_sources(void *arg)
+forget(void *arg)
 {
 	struct gate *g = arg;
 
 	sources_unref(&g->sources);
+	if (g->catalog != NULL)
+		build_catalog_free(&g->catalog);
 }
 
 struct snapshot *
 build_take(struct build *b)
 {
-	struct arena_cleanup *forget;
+	struct arena_cleanup *cleanup;
 	struct mem_trap trap;
 	struct snapshot *s;
 
@@ -202,14 +257,16 @@ build_take(struct build *b)
 	must(diag_is_ok(b->diag));
 	if (MEM_TRAP_ENTER(&trap))
 		return (NULL);
-	snapshot_add_part(b->snap, b->routes);
-	forget = arena_znew(b->snap->arena, struct arena_cleanup);
+	cleanup = arena_znew(b->snap->arena, struct arena_cleanup);
+	if (b->changes != NULL)
+		build_changed_commit(b);
 	mem_trap_leave(&trap);
 	sources_close(b->sources);
 	b->gate->sources = sources_ref(b->sources);
-	arena_on_reset(b->snap->arena, forget, drop_sources, b->gate);
+	b->gate->catalog = b->catalog;
+	b->catalog = NULL;
+	arena_on_reset(b->snap->arena, cleanup, forget, b->gate);
 	s = b->snap;
-	b->routes = NULL;
 	b->snap = NULL;
 	return (s);
 }
@@ -219,8 +276,8 @@ build_fini(struct build *b)
 {
 	CHECK_OBJ(b, BUILD_MAGIC);
 	snapshot_discard(&b->snap);
-	if (b->routes != NULL)
-		part_unref(&b->routes);
+	if (b->catalog != NULL)
+		build_catalog_free(&b->catalog);
 	if (b->arena != NULL)
 		arena_free(&b->arena);
 	if (b->sources != NULL)

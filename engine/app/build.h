@@ -10,6 +10,9 @@
  * Everything that can fail fails here, before anyone sees the snapshot; all mistakes are collected.
  * Parts whose decoded configuration is what it was are shared with the generation before.
  * Main thread.
+ *
+ * Files that did not change are not even parsed, where the result is known to be the same: see
+ * build_changes.c. On any doubt, and to tell of any mistake, everything is read.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,16 +23,34 @@
 #include "engine/config/load.h"
 #include "engine/worker/snapshot.h"
 
+struct build_catalog;
+struct build_changes;
+struct build_file;
+struct build_layers;
+
+/* What was done, for tests that hold its amount. */
+struct build_work {
+	unsigned	 files_parsed;
+	unsigned	 routes;	/* compiled */
+	unsigned	 upstreams;	/* compared with what they were */
+	bool		 is_whole;	/* nothing was taken for granted */
+};
+
 struct build {
 	unsigned			 magic;
 #define BUILD_MAGIC	0x60b39f1d
 	const struct app_program	*prog;
 	const struct snapshot		*before;	/* what runs now; NULL: nothing */
 	struct snapshot			*snap;
-	struct part			*routes;	/* until the snapshot has it */
 	struct arena			*arena;		/* all that was read, until build_fini() */
-	struct arena			*kept;		/* of `routes`: what a worker may meet */
 	struct sources			*sources;	/* what it is built from */
+	struct build_file		**files;	/* one for each of them, in the snapshot */
+	unsigned			 n_files;
+	unsigned			 last_file;	/* that was asked for */
+	struct build_layers		*layers;	/* in the snapshot too */
+	struct build_catalog		*catalog;	/* until the gate has it; NULL: none */
+	struct build_changes		*changes;	/* of the catalog; NULL: all was read */
+	struct build_work		 work;
 	struct diag			*diag;
 	struct gate			*gate;
 	const struct schema_obj		*root;		/* NULL: the files could not be read */

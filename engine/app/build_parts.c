@@ -19,56 +19,99 @@ digest(const struct schema_obj *obj, uint64_t also)
 	return (d[0] ^ (d[1] + also));
 }
 
-/* The parts of one kind of the generation before, by name. */
-static void
-index_before(struct build *b, enum part_kind kind, struct map *m)
+static struct part *
+listener_before(const struct build *b, struct slice name)
 {
-	map_init(m, b->arena);
-	for (unsigned i = 0; b->before != NULL && i < b->before->n_parts; i++) {
-		struct part *p = b->before->parts[i];
+	const struct gate *g = b->before == NULL ? NULL : b->before->root;
 
-		if (p->kind == kind)
-			(void)map_put(m, p->name, p);
+	for (unsigned i = 0; g != NULL && i < g->n_listeners; i++) {
+		if (slice_eq(g->listeners[i]->name, name))
+			return (&g->listeners[i]->part);
 	}
+	return (NULL);
 }
 
-static struct upstream *
-take_upstream(struct build *b, const struct map *before, struct slice name,
+/* ---- upstreams ---- */
+
+struct upstream *
+build_upstream_part(struct build *b, struct upstream *before, struct slice name,
     const struct upstream_spec *spec)
 {
 	uint64_t hash = digest(&spec->obj, 0);
-	struct part *p = map_get(before, name);
 
-	snapshot_make_room(b->snap);
-	if (p != NULL && p->hash == hash)
-		p = part_ref(p);
-	else
-		p = &upstream_build(name, spec, hash)->part;
-	snapshot_add_part(b->snap, p);
-	return ((struct upstream *)p);
+	b->work.upstreams++;
+	if (before == NULL || before->part.hash != hash)
+		return (upstream_build(name, spec, hash));
+	(void)part_ref(&before->part);
+	return (before);
+}
+
+static void
+index_upstreams(const struct build *b, struct map *m)
+{
+	const struct gate *g = b->before == NULL ? NULL : b->before->root;
+
+	map_init(m, b->arena);
+	for (unsigned i = 0; g != NULL && i < g->n_upstreams; i++)
+		(void)map_put(m, g->upstreams[i]->part.name, g->upstreams[i]);
+}
+
+/* The file that an upstream stands in: its key is in front of its value. */
+static struct build_file *
+file_of(struct build *b, const struct schema_map *m, uint32_t i)
+{
+	return (build_file_of(b, m->nodes[i][-1].mark.file));
+}
+
+void
+build_upstreams_room(struct build *b)
+{
+	const struct schema_map *m = b->view.upstreams;
+
+	for (uint32_t i = 0; i < m->count; i++) {
+		struct build_file *f = file_of(b, m, i);
+
+		f->n_wanted += !f->is_shared;
+	}
+	for (unsigned i = 0; i < b->n_files; i++) {
+		struct build_file *f = b->files[i];
+
+		if (!f->is_shared)
+			f->upstreams = arena_zarray(f->rf.part.arena, f->n_wanted,
+			    sizeof *f->upstreams);
+	}
 }
 
 void
 build_upstreams(struct build *b, struct build_names *names)
 {
 	const struct schema_map *m = b->view.upstreams;
-	struct gate *g = b->gate;
 	struct map before;
 
-	index_before(b, PART_UPSTREAM, &before);
-	g->upstreams = arena_zarray(b->snap->arena, m->count + 1, sizeof *g->upstreams);
+	index_upstreams(b, &before);
+	build_upstreams_room(b);
 	for (uint32_t i = 0; i < m->count; i++) {
 		const struct upstream_spec *spec = SCHEMA_OBJ_AT(struct upstream_spec, *m, i);
 
 		upstream_check(spec, m->keys[i], b->arena, b->diag);
 		/* With mistakes nothing is built, but names are still looked up. */
-		if (diag_is_ok(b->diag)) {
-			g->upstreams[i] = take_upstream(b, &before, m->keys[i], spec);
-			g->n_upstreams++;
-		}
-		(void)map_put(&names->upstreams, m->keys[i],
-		    diag_is_ok(b->diag) ? (void *)g->upstreams[i] : (void *)b);
+		if (diag_is_ok(b->diag))
+			build_file_add_upstream(file_of(b, m, i), build_upstream_part(b,
+			    map_get(&before, m->keys[i]), m->keys[i], spec), i);
+		(void)map_put(&names->upstreams, m->keys[i], (void *)((uintptr_t)i + 1));
 	}
+}
+
+bool
+build_find_slot(const struct build *b, const struct build_names *names, struct slice name,
+    uint32_t *slot_r)
+{
+	uintptr_t at = (uintptr_t)map_get(&names->upstreams, name);
+
+	if (b->changes != NULL)
+		return (build_changed_slot(b->changes, name, slot_r));
+	*slot_r = (uint32_t)(at - 1);
+	return (at != 0);
 }
 
 void
@@ -93,11 +136,10 @@ build_check_used(struct build *b, const struct build_names *names)
 }
 
 static struct listener *
-take_listener(struct build *b, const struct map *before, struct slice name,
-    const struct listener_conf *conf, unsigned index)
+take_listener(struct build *b, struct slice name, const struct listener_conf *conf, unsigned index)
 {
 	uint64_t hash = digest(&conf->obj, index);
-	struct part *p = map_get(before, name);
+	struct part *p = listener_before(b, name);
 
 	snapshot_make_room(b->snap);
 	if (p != NULL && p->hash == hash && ((struct listener *)p)->index == index)
@@ -133,9 +175,8 @@ build_listeners(struct build *b, struct build_names *names)
 {
 	const struct schema_map *m = b->view.listeners;
 	struct gate *g = b->gate;
-	struct map before, addresses;
+	struct map addresses;
 
-	index_before(b, PART_LISTENER, &before);
 	map_init(&addresses, b->arena);
 	if (m->count > GATE_LISTENERS_MAX) {
 		diag_error(b->diag, schema_entry_mark(m, GATE_LISTENERS_MAX),
@@ -150,7 +191,7 @@ build_listeners(struct build *b, struct build_names *names)
 		(void)map_put(&names->listeners, m->keys[i], (void *)((uintptr_t)i + 1));
 		if (!diag_is_ok(b->diag))
 			continue;
-		g->listeners[i] = take_listener(b, &before, m->keys[i], c, i);
+		g->listeners[i] = take_listener(b, m->keys[i], c, i);
 		g->n_listeners++;
 	}
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <string.h>
+
 #include "engine/app/build_impl.h"
 #include "engine/base/check.h"
 #include "engine/proxy/registry.h"
@@ -13,36 +15,66 @@
 /* ---- layers ---- */
 
 static void
-add_layer(struct build_policies *ps, const struct schema_obj *policies, uint64_t bit)
+add_layer(struct build_policies *ps, struct build_layers *ls, const struct schema_obj *policies,
+    uint64_t bit)
 {
-	for (unsigned i = 0; i < ps->n_layers; i++) {
-		if (ps->layers[i].policies == policies) {
-			ps->layers[i].listeners |= bit;
+	struct build_layer_id *id = &ls->id[ls->n];
+
+	for (unsigned i = 0; i < ls->n; i++) {
+		if (ps->merged[i] == policies) {
+			ls->id[i].listeners |= bit;
 			return;
 		}
 	}
-	ps->layers[ps->n_layers++] = (struct build_layer){ .policies = policies, .listeners = bit };
+	*id = (struct build_layer_id){ .present = policies->present, .off = policies->off,
+		.listeners = bit };
+	schema_digest(policies, id->digest);
+	ps->merged[ls->n++] = policies;
 }
 
-void
-build_policies_init(struct build_policies *ps, struct build *b)
+static void
+add_layers(struct build_policies *ps, struct build_layers *ls)
 {
-	const struct app_view *v = &b->view;
+	const struct app_view *v = &ps->b->view;
 	const struct schema_obj *base = v->defaults == NULL ? NULL : &v->defaults->policies.obj;
 
-	*ps = (struct build_policies){ .b = b };
-	map_init(&ps->known, b->arena);
 	for (uint32_t i = 0; i < v->listeners->count && i < GATE_LISTENERS_MAX; i++) {
 		const struct listener_conf *c =
 		    SCHEMA_OBJ_AT(struct listener_conf, *v->listeners, i);
 
 		if (base == NULL)
 			base = schema_defaults(&route_policies_schema);
-		add_layer(ps, schema_merge(b->arena, base, &c->policies.obj),
+		add_layer(ps, ls, schema_merge(ps->b->arena, base, &c->policies.obj),
 		    UINT64_C(1) << i);
 	}
-	if (ps->n_layers == 0)
-		add_layer(ps, base != NULL ? base : schema_defaults(&route_policies_schema), 0);
+	if (ls->n == 0)
+		add_layer(ps, ls, base != NULL ? base : schema_defaults(&route_policies_schema), 0);
+}
+
+void
+build_policies_init(struct build_policies *ps, struct build *b, struct build_layers *before)
+{
+	struct build_layers *ls;
+
+	*ps = (struct build_policies){ .b = b };
+	snapshot_make_room(b->snap);
+	ls = (struct build_layers *)part_new(PART_LAYERS, SLICE("layers"), sizeof *ls, 0);
+	snapshot_add_part(b->snap, &ls->part);
+	add_layers(ps, ls);
+	if (before != NULL && before->n == ls->n &&
+	    memcmp(before->id, ls->id, ls->n * sizeof ls->id[0]) == 0) {
+		snapshot_make_room(b->snap);
+		snapshot_add_part(b->snap, part_ref(&before->part));
+		ls = before;
+	}
+	ps->layers = b->layers = ls;
+}
+
+void
+build_policies_begin(struct build_policies *ps, struct arena *kept)
+{
+	ps->kept = kept;
+	map_init(&ps->known, ps->b->arena);
 }
 
 /* ---- one policy ---- */
@@ -95,11 +127,11 @@ has_prefix(const struct route_conf *c)
 }
 
 static struct route_policy *
-make(struct build_policies *ps, const struct route_policies *merged,
+make(struct build_policies *ps, struct arena *kept, const struct route_policies *merged,
     const struct route_conf *c, const struct route *route)
 {
-	struct route_policy *p = arena_zlines(ps->b->kept, 1, sizeof *p);
-	struct snapshot_build sb = { .magic = SNAPSHOT_BUILD_MAGIC, .arena = ps->b->kept,
+	struct route_policy *p = arena_zlines(kept, 1, sizeof *p);
+	struct snapshot_build sb = { .magic = SNAPSHOT_BUILD_MAGIC, .arena = kept,
 		.diag = ps->b->diag, .path = c->path, .has_prefix = has_prefix(c),
 		.is_below_root = route->prefix.len > 0, .route = route->name,
 		.own = &c->policies.obj };
@@ -147,14 +179,15 @@ key_of(const struct route_policies *merged, const struct route_conf *c, const st
 }
 
 const struct route_policy *
-build_policy(struct build_policies *ps, struct build_layer *layer, const struct route_conf *c,
+build_policy(struct build_policies *ps, unsigned layer, const struct route_conf *c,
     const struct route *route)
 {
 	struct build *b = ps->b;
 	const struct schema_obj *merged =
-	    schema_merge(b->arena, layer->policies, &c->policies.obj);
-	const struct route_policy **plain = merged != layer->policies ? NULL :
-	    &layer->plain[has_prefix(c) + (route->prefix.len > 0)];
+	    schema_merge(b->arena, ps->merged[layer], &c->policies.obj);
+	/* These are of all files, and live with the layers. */
+	const struct route_policy **plain = merged != ps->merged[layer] ? NULL :
+	    &ps->layers->plain[layer][has_prefix(c) + (route->prefix.len > 0)];
 	size_t errors = diag_errors(b->diag);
 	const struct route_policies *all;
 	struct route_policy *p;
@@ -167,14 +200,15 @@ build_policy(struct build_policies *ps, struct build_layer *layer, const struct 
 	all = (const struct route_policies *)schema_without_wrong(b->arena, merged);
 	key = key_of(all, c, route);
 	key_text = slice_of((const char *)&key, sizeof key);
-	p = map_get(&ps->known, key_text);
+	p = plain != NULL ? NULL : map_get(&ps->known, key_text);
 	if (p == NULL)
-		p = make(ps, all, c, route);
+		p = make(ps, plain != NULL ? ps->layers->part.arena : ps->kept, all, c, route);
 	/* A mistake is told with each route that has it. */
 	if (errors != diag_errors(b->diag))
 		return (p);
-	(void)map_put(&ps->known, arena_dup(b->arena, key_text), p);
 	if (plain != NULL)
 		*plain = p;
+	else
+		(void)map_put(&ps->known, arena_dup(b->arena, key_text), p);
 	return (p);
 }

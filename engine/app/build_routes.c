@@ -20,13 +20,13 @@ struct routes {
 	struct build_names		*names;
 	struct build_policies		 policies;
 	struct map			 route_names;	/* to struct route_conf */
-	struct route			*v;
-	unsigned			 n;
-	struct router_rule		*rules;		/* of those whose matchers are sound */
-	struct map			 hosts;		/* names that are kept, each once */
-	const char			*file;		/* of the last mark, */
-	const char			*kept_file;	/* as it is kept */
+	/* of the file in hand: */
+	struct build_file		*file;
+	struct arena			*kept;		/* its own: what a worker may meet */
+	struct router_rule		*rules;		/* of routes whose matchers are sound */
 	unsigned			 n_rules;
+	struct map			 hosts;		/* names that are kept, each once */
+	struct map			 uses;		/* of upstreams; kept too */
 };
 
 /* ---- what is kept ----
@@ -35,7 +35,7 @@ struct routes {
 static struct slice
 keep(struct routes *r, struct slice s)
 {
-	return (arena_dup(r->b->kept, s));
+	return (arena_dup(r->kept, s));
 }
 
 /* Hosts are named by many routes. One that was refused is empty. */
@@ -51,18 +51,6 @@ keep_host(struct routes *r, struct slice name)
 	name = keep(r, name);
 	(void)map_put(&r->hosts, name, (void *)(uintptr_t)name.p);
 	return (name);
-}
-
-static struct mark
-keep_mark(struct routes *r, struct mark mark)
-{
-	if (mark.file != r->file) {
-		r->file = mark.file;
-		r->kept_file = mark.file == NULL ? NULL :
-		    arena_cstr(r->b->kept, slice_str(mark.file));
-	}
-	mark.file = r->kept_file;
-	return (mark);
 }
 
 static struct mark
@@ -116,7 +104,7 @@ without_slash(struct slice path)
 static void
 match_hosts(struct routes *r, const struct route_conf *c, struct router_rule *rule)
 {
-	struct slice *v = arena_zarray(r->b->kept, c->hosts.count, sizeof *v);
+	struct slice *v = arena_zarray(r->kept, c->hosts.count, sizeof *v);
 
 	for (uint32_t i = 0; i < c->hosts.count; i++)
 		v[i] = keep_host(r, SCHEMA_AT(struct slice, c->hosts, i));
@@ -138,7 +126,7 @@ match_methods(struct routes *r, const struct route_conf *c, struct router_rule *
 			continue;
 		}
 		if (others == NULL)
-			others = arena_zarray(r->b->kept, c->methods.count, sizeof *others);
+			others = arena_zarray(r->kept, c->methods.count, sizeof *others);
 		others[rule->n_method_names++] = keep(r, name);
 		rule->methods |= UINT64_C(1) << METHOD_OTHER;
 	}
@@ -163,9 +151,7 @@ match_listeners(struct routes *r, const struct route_conf *c)
 			    r->b->view.listeners, name);
 		is_known &= at != 0;
 	}
-	if (c->listeners.count == 0)
-		r->names->served = UINT64_MAX;
-	r->names->served |= bits;
+	r->file->served |= c->listeners.count == 0 ? UINT64_MAX : bits;
 	if (!is_known || schema_is_wrong(&c->obj, "listeners") || c->obj.has_unknown)
 		r->names->knows_served = false;
 	return (bits);
@@ -227,27 +213,31 @@ check_reached(struct routes *r, const struct route_conf *c, const struct router_
 
 /* ---- what a route does ---- */
 
-static struct upstream *
+/* The slot of the upstream; any where there is none, which has been said. */
+static uint32_t
 find_upstream(struct routes *r, struct slice name, struct mark mark)
 {
 	struct build *b = r->b;
-	void *u = map_get(&r->names->upstreams, name);
+	uint32_t slot;
 
-	if (u != NULL) {
-		(void)map_put(&r->names->used, name, u);
-		return (diag_is_ok(b->diag) ? u : NULL);
+	if (!build_find_slot(b, r->names, name, &slot)) {
+		/* A name that was refused is empty. */
+		if (name.len > 0 && r->names->knows_upstreams)
+			miss(b, mark, "upstream", b->view.upstreams, name);
+		return (0);
 	}
-	/* A name that was refused is empty. */
-	if (name.len == 0 || !r->names->knows_upstreams)
-		return (NULL);
-	miss(b, mark, "upstream", b->view.upstreams, name);
-	return (NULL);
+	(void)map_put(&r->names->used, name, b);
+	if (map_get(&r->uses, name) == NULL) {
+		name = keep(r, name);
+		(void)map_put(&r->uses, name, b);
+	}
+	return (slot);
 }
 
 static void
 act_split(struct routes *r, const struct route_conf *c, struct route *route)
 {
-	struct route_target *v = arena_zarray(r->b->kept, c->split.count, sizeof *v);
+	struct route_target *v = arena_zarray(r->kept, c->split.count, sizeof *v);
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < c->split.count; i++) {
@@ -310,7 +300,7 @@ check_target(struct routes *r, const struct route_conf *c, struct slice to)
 static void
 act_redirect(struct routes *r, const struct route_conf *c, struct route *route)
 {
-	struct route_redirect *rd = arena_znew(r->b->kept, struct route_redirect);
+	struct route_redirect *rd = arena_znew(r->kept, struct route_redirect);
 	struct slice to = c->redirect->to;
 	size_t n = 0;
 
@@ -337,7 +327,7 @@ respond_body(struct routes *r, const struct route_respond_conf *c)
 	if (c->file.len == 0)
 		return (keep(r, text));
 	/* Kept with the file that names it. */
-	if (!source_slurp(b->sources, b->kept, c->obj.node->mark.file,
+	if (!source_slurp(b->sources, r->kept, c->obj.node->mark.file,
 	    arena_cstr(b->arena, c->file), RESPOND_FILE_MAX, &text, &why))
 		diag_error(b->diag, schema_mark(&c->obj, "file"), "cannot read \"%.*s\": %s",
 		    build_slice_len(c->file), c->file.p, why);
@@ -348,8 +338,8 @@ static void
 act_respond(struct routes *r, const struct route_conf *c, struct route *route)
 {
 	const struct route_respond_conf *rc = c->respond;
-	struct route_respond *rs = arena_znew(r->b->kept, struct route_respond);
-	struct route_field *fields = arena_zarray(r->b->kept, rc->headers.count + 1,
+	struct route_respond *rs = arena_znew(r->kept, struct route_respond);
+	struct route_field *fields = arena_zarray(r->kept, rc->headers.count + 1,
 	    sizeof *fields);
 
 	rs->status = (uint16_t)rc->status;
@@ -417,8 +407,11 @@ name_route(struct routes *r, const struct route_conf *c, uint32_t i)
 {
 	const struct route_conf *first;
 
+	/* Of other files than the first by the file, so that no file's edits rename the routes of
+	   another. */
 	if (c->name.len == 0)
-		return (slice_str(arena_printf(r->b->kept, "routes[%u]", i)));
+		return (slice_str(arena_printf(r->kept, "%s[%u]", r->file == r->b->files[0] ?
+		    "routes" : r->file->rf.source->name, i)));
 	first = map_put(&r->route_names, c->name, (void *)(uintptr_t)c);
 	if (first != NULL)
 		diag_error(r->b->diag, place(c, "name"),
@@ -431,6 +424,8 @@ name_route(struct routes *r, const struct route_conf *c, uint32_t i)
 static void
 compile(struct routes *r, const struct route_conf *c, uint32_t index)
 {
+	struct route_file *rf = &r->file->rf;
+	const struct build_layers *layers = r->policies.layers;
 	struct router_rule rule = { .n_hosts = 0 };
 	struct route route = { .magic = ROUTE_MAGIC, .index = index };
 	bool is_sound, allows = false;
@@ -441,69 +436,142 @@ compile(struct routes *r, const struct route_conf *c, uint32_t index)
 	act(r, c, &route);
 	if (c->prefix.len > 0 && rule.prefix.len > 1)
 		route.prefix = rule.prefix;
-	for (unsigned i = 0; i < r->policies.n_layers; i++) {
-		struct build_layer *layer = &r->policies.layers[i];
-		uint64_t wanted = rule.listeners == 0 ? layer->listeners :
-		    rule.listeners & layer->listeners;
+	for (unsigned i = 0; i < layers->n; i++) {
+		uint64_t wanted = rule.listeners == 0 ? layers->id[i].listeners :
+		    rule.listeners & layers->id[i].listeners;
 
-		if (r->policies.n_layers > 1 && wanted == 0)
+		if (layers->n > 1 && wanted == 0)
 			continue;
-		route.policy = build_policy(&r->policies, layer, c, &route);
+		route.policy = build_policy(&r->policies, i, c, &route);
 		allows |= route.policy->allow_encoded_slash;
-		r->v[r->n] = route;
-		rule.route = &r->v[r->n++];
+		rf->routes[rf->n_routes] = route;
+		rule.route = &rf->routes[rf->n_routes++];
 		if (!is_sound)
 			continue;
 		r->rules[r->n_rules] = rule;
-		if (r->policies.n_layers > 1)
+		if (layers->n > 1)
 			r->rules[r->n_rules].listeners = wanted;
 		r->n_rules++;
 	}
 	if (is_sound)
 		check_reached(r, c, &rule, allows);
+	r->b->work.routes++;
+}
+
+static void
+keep_rules(struct routes *r)
+{
+	struct route_file *f = &r->file->rf;
+
+	f->rules = arena_zarray(r->kept, r->n_rules, sizeof *f->rules);
+	if (r->n_rules > 0)
+		memcpy(f->rules, r->rules, r->n_rules * sizeof *f->rules);
+	f->n_rules = r->n_rules;
+}
+
+static void
+keep_uses(struct routes *r)
+{
+	struct build_file *f = r->file;
+	size_t at = 0;
+	void *v;
+
+	f->uses = arena_zarray(r->kept, map_count(&r->uses), sizeof *f->uses);
+	while (map_next(&r->uses, &at, &f->uses[f->n_uses], &v))
+		f->n_uses++;
+}
+
+/* Some routes of the list, all of one file. */
+static void
+compile_file(struct routes *r, struct build_file *f, uint32_t first, uint32_t n)
+{
+	size_t most = (size_t)n * r->policies.layers->n;
+
+	r->file = f;
+	r->kept = f->rf.part.arena;
+	r->n_rules = 0;
+	map_init(&r->hosts, r->b->arena);
+	map_init(&r->uses, r->b->arena);
+	build_policies_begin(&r->policies, r->kept);
+	f->rf.n_written = n;
+	f->rf.routes = arena_zlines(r->kept, most, sizeof *f->rf.routes);
+	r->rules = arena_zarray(r->b->arena, most, sizeof *r->rules);
+	for (uint32_t i = 0; i < n; i++)
+		compile(r, SCHEMA_OBJ_AT(struct route_conf, *r->b->view.routes, first + i), i);
+	keep_rules(r);
+	keep_uses(r);
+}
+
+/* ---- the router ---- */
+
+/* Of one route: on several layers, or on several hosts. */
+static bool
+is_same_route(const struct router_rule *a, const struct router_rule *b)
+{
+	return (a->mark.file == b->mark.file && a->route->index == b->route->index);
 }
 
 static void
 report(void *arg, const struct router_rule *rule, const struct router_rule *other,
     const char *what)
 {
-	struct routes *r = arg;
+	struct build *b = arg;
 
-	if (other == NULL || rule->route->index == other->route->index) {
-		diag_error(r->b->diag, rule->mark, "route \"%.*s\": %s",
+	if (other == NULL || is_same_route(rule, other)) {
+		diag_error(b->diag, rule->mark, "route \"%.*s\": %s",
 		    build_slice_len(rule->route->name), rule->route->name.p, what);
 		return;
 	}
-	diag_error(r->b->diag, rule->mark, "route \"%.*s\" and route \"%.*s\" (%s:%u): %s",
+	diag_error(b->diag, rule->mark, "route \"%.*s\" and route \"%.*s\" (%s:%u): %s",
 	    build_slice_len(rule->route->name), rule->route->name.p,
 	    build_slice_len(other->route->name), other->route->name.p,
 	    other->mark.file, other->mark.line, what);
 }
 
+static void
+build_router(struct build *b)
+{
+	struct router_rule *rules;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < b->n_files; i++)
+		n += b->files[i]->rf.n_rules;
+	rules = arena_zarray(b->arena, n, sizeof *rules);
+	n = 0;
+	for (unsigned i = 0; i < b->n_files; i++) {
+		const struct route_file *f = &b->files[i]->rf;
+
+		if (f->n_rules > 0)
+			memcpy(rules + n, f->rules, f->n_rules * sizeof *rules);
+		n += f->n_rules;
+	}
+	/* Beside mistakes it is made only for what it has to say. */
+	b->gate->router = router_build(b->snap->arena, rules, n, report, b);
+}
+
 void
-build_routes(struct build *b, struct build_names *names)
+build_routes(struct build *b, struct build_names *names, struct build_layers *before)
 {
 	const struct schema_list *list = b->view.routes;
 	struct routes *r = arena_znew(b->arena, struct routes);
-	size_t most;
+	const struct route_conf *const *v = list->items;
 
 	r->b = b;
 	r->names = names;
 	map_init(&r->route_names, b->arena);
-	map_init(&r->hosts, b->arena);
-	build_policies_init(&r->policies, b);
-	most = (size_t)list->count * r->policies.n_layers + 1;
-	r->v = arena_zlines(b->kept, most, sizeof *r->v);
-	r->rules = arena_zarray(b->kept, most, sizeof *r->rules);
-	for (uint32_t i = 0; i < list->count; i++)
-		compile(r, SCHEMA_OBJ_AT(struct route_conf, *list, i), i);
-	b->gate->routes = r->v;
-	b->gate->n_routes = r->n;
-	b->gate->rules = r->rules;
-	b->gate->n_rules = r->n_rules;
-	/* Beside mistakes it is made only for what it has to say. */
-	b->gate->router = router_build(b->kept, r->rules, r->n_rules, report, r);
-	/* Those of mistakes name the text that was read, which goes. */
-	for (unsigned i = 0; i < r->n_rules; i++)
-		r->rules[i].mark = keep_mark(r, r->rules[i].mark);
+	build_policies_init(&r->policies, b, before);
+	for (uint32_t i = 0, n; i < list->count; i += n) {
+		const char *file = schema_obj_mark(&v[i]->obj).file;
+		struct build_file *f = build_file_of(b, file);
+
+		for (n = 1; i + n < list->count; n++) {
+			if (schema_obj_mark(&v[i + n]->obj).file != file)
+				break;
+		}
+		if (!f->is_shared)
+			compile_file(r, f, i, n);
+	}
+	for (unsigned i = 0; i < b->n_files; i++)
+		names->served |= b->files[i]->served;
+	build_router(b);
 }

@@ -79,21 +79,20 @@ put_responses(const struct chain *chain, FILE *out)
 
 /* ---- one route ---- */
 
-static struct slice
-name_at(const struct gate *gate, unsigned i)
-{
-	return (gate->rules[i].route->name);
-}
-
 static void
 say_no_route(struct build *b, const struct gate *gate, struct slice name)
 {
-	const char **names = arena_zarray(b->arena, gate->n_rules + 1, sizeof *names);
+	VEC(const char *) names;
 	const char *near;
 
-	for (unsigned i = 0; i < gate->n_rules; i++)
-		names[i] = arena_cstr(b->arena, name_at(gate, i));
-	near = diag_nearest(name, names, gate->n_rules);
+	vec_init(&names, b->arena);
+	for (unsigned i = 0; i < gate->n_files; i++) {
+		const struct route_file *f = gate->files[i];
+
+		for (unsigned k = 0; k < f->n_rules; k++)
+			vec_push(&names, arena_cstr(b->arena, f->rules[k].route->name));
+	}
+	near = diag_nearest(name, names.v, names.n);
 	diag_add(b->diag, DIAG_ERROR, MARK_NONE, NULL,
 	    near == NULL ? NULL : arena_printf(b->arena, "did you mean \"%s\"?", near),
 	    "there is no route \"%.*s\"", build_slice_len(name), name.p);
@@ -134,10 +133,11 @@ merged_policies(struct build *b, const struct route_conf *c, uint64_t bits)
 }
 
 static void
-show_rule(struct build *b, const struct router_rule *rule, FILE *out)
+show_rule(struct build *b, uint32_t first, const struct router_rule *rule, FILE *out)
 {
 	const struct route *route = rule->route;
-	struct route_conf c = *SCHEMA_OBJ_AT(struct route_conf, *b->view.routes, route->index);
+	struct route_conf c = *SCHEMA_OBJ_AT(struct route_conf, *b->view.routes,
+	    first + route->index);
 
 	memcpy(&c.policies, merged_policies(b, &c, rule->listeners), sizeof c.policies);
 	fprintf(out, "# route \"%.*s\"", build_slice_len(route->name), route->name.p);
@@ -156,12 +156,16 @@ show_route(struct build *b, const struct gate *gate, struct slice name, FILE *ou
 {
 	bool is_first = true;
 
-	for (unsigned i = 0; i < gate->n_rules; i++) {
-		if (!slice_eq(name_at(gate, i), name))
-			continue;
-		fputs(is_first ? "" : "---\n", out);
-		show_rule(b, &gate->rules[i], out);
-		is_first = false;
+	for (unsigned i = 0; i < gate->n_files; i++) {
+		const struct route_file *f = gate->files[i];
+
+		for (unsigned k = 0; k < f->n_rules; k++) {
+			if (!slice_eq(f->rules[k].route->name, name))
+				continue;
+			fputs(is_first ? "" : "---\n", out);
+			show_rule(b, gate->first_of[i], &f->rules[k], out);
+			is_first = false;
+		}
 	}
 	if (is_first)
 		say_no_route(b, gate, name);

@@ -15,6 +15,9 @@ libengine_app_a_SOURCES = \
 	engine/app/app_parts.c \
 	engine/app/app_reload.c \
 	engine/app/build.c engine/app/build.h \
+	engine/app/build_catalog.c \
+	engine/app/build_changes.c \
+	engine/app/build_file.c \
 	engine/app/build_impl.h \
 	engine/app/build_parts.c \
 	engine/app/build_policy.c \

@@ -488,6 +488,16 @@ check_group(const struct schema_reader *rd, const struct schema_frame *object,
 	    n > 1 ? "one of " : "", text_cstr(&t), context[0] != '\0' ? context : "the file");
 }
 
+/* A key of the root that stands in files which were not parsed. */
+static bool
+is_known(const struct schema_reader *rd, const struct schema_frame *object, const char *key)
+{
+	for (const char *const *n = rd->known; n != NULL && object->up == NULL && *n != NULL; n++)
+		if (strcmp(*n, key) == 0)
+			return (true);
+	return (false);
+}
+
 static void
 check_object(const struct schema_reader *rd, const struct schema_frame *object,
     const struct schema_state *st, const struct schema_obj *obj, uint64_t meant)
@@ -502,7 +512,8 @@ check_object(const struct schema_reader *rd, const struct schema_frame *object,
 			report(rd, object, key_node(object->node, row->name)->mark, NULL,
 			    "\"%s\" needs \"%s\" beside it in %s", row->name, row->needs,
 			    schema_context(rd->arena, object));
-		if (is_present || (meant & schema_bit(i)) || !(row->flags & SCHEMA_REQUIRED))
+		if (is_present || (meant & schema_bit(i)) || !(row->flags & SCHEMA_REQUIRED) ||
+		    is_known(rd, object, row->name))
 			continue;
 		report(rd, object, object->node->mark, NULL, "\"%s\" is missing in %s", row->name,
 		    schema->noun[0] != '\0' ? schema_context(rd->arena, object) : "the file");

@@ -23,7 +23,9 @@
 struct load_file {
 	struct load_file *next;
 	const char *name;
-	const struct node *root; /* NULL: not readable as YAML */
+	const struct node *root; /* NULL: not readable as YAML, or not read */
+	struct source *source;   /* NULL: a text in memory */
+	bool is_known;           /* what it says; not read */
 	size_t group;            /* which of the paths given it came from */
 	bool is_included;
 	uint64_t dev, ino; /* 0: no regular file */
@@ -37,6 +39,7 @@ struct load_state {
 	yaml_lookup_fn lookup;
 	void *lookup_arg;
 	const char *reading; /* the file that is being read */
+	uint64_t known;      /* rows whose values the caller has, where a file did not change */
 	struct load_file *first;
 	struct load_file **last;
 	size_t total_bytes;
@@ -60,12 +63,29 @@ load_resolve(struct arena *arena, const char *from, struct slice path)
 	    arena_printf(arena, "%.*s/" SLICE_FMT, (int)(slash - from), from, SLICE_ARG(path))));
 }
 
+/* What the top level of a file says, for the loads after this one. */
+static void
+note_keys(struct load_state *ld, struct source *s, const struct node *root)
+{
+	s->keys = 0;
+	s->has_other_keys = false;
+	for (uint32_t i = 0; root != NULL && root->kind == NODE_MAP && i < root->count; i++) {
+		int row = schema_row_find(ld->schema, node_text(node_key(root, i)));
+
+		if (row < 0)
+			s->has_other_keys = true;
+		else
+			s->keys |= schema_bit((unsigned)row);
+	}
+}
+
 static struct load_file *
-add_text(struct load_state *ld, const char *name, struct slice text)
+add_text(struct load_state *ld, const char *name, struct slice text, struct sources_item *item)
 {
 	struct load_file *f = arena_znew(ld->arena, struct load_file);
 
 	f->name = name;
+	f->source = item == NULL ? NULL : item->source;
 	*ld->last = f;
 	ld->last = &f->next;
 	diag_add_source(ld->diag, name, text);
@@ -76,6 +96,10 @@ add_text(struct load_state *ld, const char *name, struct slice text)
 		ld->is_partial = true;
 		return (f);
 	}
+	f->is_known = item != NULL && item->is_shared && !item->source->has_other_keys &&
+	    (item->source->keys & ~ld->known) == 0 && ld->known != 0;
+	if (f->is_known)
+		return (f);
 	ld->reading = name;
 	f->root = yaml_read(ld->arena, ld->diag, name, text, ld->lookup, ld->lookup_arg);
 	if (f->root != NULL && f->root->kind != NODE_MAP && !node_is_null(f->root)) {
@@ -84,6 +108,11 @@ add_text(struct load_state *ld, const char *name, struct slice text)
 		f->root = NULL;
 	}
 	ld->is_partial |= f->root == NULL;
+	if (item == NULL)
+		return (f);
+	item->is_parsed = true;
+	ld->sources->n_parsed++;
+	note_keys(ld, item->source, f->root);
 	return (f);
 }
 
@@ -108,7 +137,7 @@ add_file(struct load_state *ld, const char *path, size_t group, const struct loa
 	struct stat st;
 
 	is_regular = stat(path, &st) == 0 && S_ISREG(st.st_mode);
-	if (is_regular && is_there(ld, &st))
+	if ((is_regular && is_there(ld, &st)) || sources_find(ld->sources, path) != NULL)
 		return (NULL);
 	item = sources_read(ld->sources, path, YAML_FILE_BYTES_MAX, &why);
 	if (item == NULL) {
@@ -119,7 +148,7 @@ add_file(struct load_state *ld, const char *path, size_t group, const struct loa
 	}
 	item->group = group;
 	item->is_included = from != NULL;
-	f = add_text(ld, item->source->name, item->source->text);
+	f = add_text(ld, item->source->name, item->source->text, item);
 	f->group = group;
 	f->is_included = from != NULL;
 	f->dev = is_regular ? st.st_dev : 0;
@@ -246,8 +275,10 @@ add_folder(struct load_state *ld, const char *path, size_t group)
 }
 
 static bool
-is_nearly_stated(const struct load_file *f, const char *key)
+is_nearly_stated(const struct load_state *ld, const struct load_file *f, const char *key)
 {
+	if (f->is_known)
+		return ((f->source->keys & schema_bit(schema_row_index(ld->schema, key))) != 0);
 	for (uint32_t i = 0; f->root != NULL && f->root->kind == NODE_MAP && i < f->root->count;
 	     i++)
 		if (diag_nearest(node_text(node_key(f->root, i)), &key, 1) != NULL)
@@ -264,9 +295,9 @@ check_per_root(struct load_state *ld, const char *key, size_t group)
 	for (const struct load_file *f = ld->first; f != NULL; f = f->next) {
 		if (f->group != group || f->is_included)
 			continue;
-		if (is_nearly_stated(f, key))
+		if (is_nearly_stated(ld, f, key))
 			return;
-		if (root == NULL)
+		if (root == NULL && !f->is_known)
 			root = f;
 	}
 	if (root != NULL)
@@ -474,8 +505,8 @@ add_again(struct load_state *ld)
 	const struct sources *before = ld->sources->before;
 
 	for (size_t i = 0; i < before->v.n; i++) {
-		const struct sources_item *item = sources_take(ld->sources, &before->v.v[i]);
-		struct load_file *f = add_text(ld, item->source->name, item->source->text);
+		struct sources_item *item = sources_take(ld->sources, &before->v.v[i]);
+		struct load_file *f = add_text(ld, item->source->name, item->source->text, item);
 
 		f->group = item->group;
 		f->is_included = item->is_included;
@@ -496,6 +527,27 @@ add_paths(struct load_state *ld, const struct load_options *opt)
 	drop_glob(ld);
 }
 
+/* Rows that a file may have which is not parsed again. */
+static uint64_t
+known_rows(const struct schema_state *st, const char *const *names)
+{
+	uint64_t rows = 0;
+
+	if (names == NULL)
+		return (0);
+	for (unsigned i = 0; i < st->n_rows; i++) {
+		const struct schema_row *row = &st->rows[i];
+
+		/* What all files must agree on, and can only agree on. */
+		if ((row->flags & SCHEMA_SAME) && row->min == row->max && row->max != 0)
+			rows |= schema_bit(i);
+		for (const char *const *n = names; *n != NULL; n++)
+			if (strcmp(*n, row->name) == 0)
+				rows |= schema_bit(i);
+	}
+	return (rows);
+}
+
 const struct node *
 load_files(struct arena *arena, struct diag *diag, const struct schema *root,
     const struct load_options *opt)
@@ -506,6 +558,7 @@ load_files(struct arena *arena, struct diag *diag, const struct schema *root,
 	    sources_ref(opt->sources) :
 	    sources_new(NULL, opt->lookup, opt->lookup_arg);
 	arena_on_reset(arena, &ld->cleanup_sources, drop_sources, ld);
+	ld->known = known_rows(ld->schema, opt->known);
 	ld->lookup = look_up;
 	ld->lookup_arg = ld;
 	if (ld->sources->is_again)
@@ -527,7 +580,7 @@ load_texts(struct arena *arena, struct diag *diag, const struct schema *root,
 	ld->lookup = lookup;
 	ld->lookup_arg = lookup_arg;
 	for (size_t i = 0; i < n; i++) {
-		f = add_text(ld, texts[i].name, texts[i].text);
+		f = add_text(ld, texts[i].name, texts[i].text, NULL);
 		f->group = i;
 		if (top_value(f, "include") != NULL)
 			diag_error(diag, top_value(f, "include")[-1].mark,

@@ -30,6 +30,10 @@ struct load_options {
 	/* What is read is kept here, and what is kept of a load before is not read again; NULL:
 	   nothing is kept. */
 	struct sources *sources;
+	/* Keys of the root schema; NULL ends them. A file that is what it was and has no others
+	   (but those that can say one thing only) is not parsed: the caller has what it said.
+	   NULL: none. */
+	const char *const *known;
 	yaml_lookup_fn lookup; /* without `sources`, which has its own; NULL: the environment */
 	void *lookup_arg;
 };

@@ -225,6 +225,7 @@ struct schema_reader {
 	struct arena *arena;
 	struct diag *diag;
 	struct sources *sources; /* of the tree; NULL: secrets come from disk and environment */
+	const char *const *known; /* as in load_options: keys of the root that may be missing */
 	yaml_lookup_fn lookup;   /* for { env: }, without `sources`; NULL: the environment */
 	void *lookup_arg;
 };

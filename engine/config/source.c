@@ -324,6 +324,7 @@ sources_take(struct sources *ss, const struct sources_item *from)
 	vec_reserve(&ss->v, ss->v.n + 1);
 	item.source = source_ref(from->source);
 	item.is_shared = true;
+	item.is_parsed = false;
 	return (add(ss, item));
 }
 

@@ -55,6 +55,9 @@ struct source {
 	struct source_id id;
 	struct map vars; /* by name: struct source_var */
 	VEC(struct source_other *) others;
+	/* What its top level says, by the rows of the root schema; once it was read as YAML. */
+	uint64_t keys;
+	bool has_other_keys;
 };
 
 /* A source in a set. */
@@ -63,6 +66,7 @@ struct sources_item {
 	size_t group;     /* which of the paths given it came from */
 	bool is_included; /* by a root */
 	bool is_shared;   /* with the set before */
+	bool is_parsed;   /* else what it says is known (load_options.known) */
 };
 
 struct sources {
@@ -80,7 +84,7 @@ struct sources {
 	struct map by_name;         /* to struct source */
 	struct arena *making;       /* of a source that is not in `v` yet */
 	struct source *last;        /* that sources_find() found */
-	size_t n_read;              /* files read, for whoever counts work */
+	size_t n_read, n_parsed;    /* files, for whoever counts work */
 };
 
 /* One reference, the caller's. Never NULL. `before` gets one more. */

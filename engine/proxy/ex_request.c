@@ -152,7 +152,7 @@ split_upstream(struct exchange *ex)
 
 	while (at >= r->split[i].upto)
 		i++;
-	return (r->split[i].upstream);
+	return (gate_upstream(gate_of(ex), r->split[i].upstream));
 }
 
 /* All digits; what is too large for the type is as good as the largest. */
@@ -224,7 +224,7 @@ ex_step_act(struct exchange *ex)
 
 	switch ((enum route_action)r->action) {
 	case ROUTE_UPSTREAM:
-		return (forward(ex, r->upstream));
+		return (forward(ex, gate_upstream(gate_of(ex), r->upstream)));
 	case ROUTE_SPLIT:
 		return (forward(ex, split_upstream(ex)));
 	case ROUTE_REDIRECT:

@@ -21,13 +21,13 @@
 
 struct access_log;
 struct access_log_plan;
+struct build_catalog;
 struct filter_ops;
 struct gate_room;
 struct proxy_stats;
 struct regex_work;
-struct route;
+struct route_file;
 struct router;
-struct router_rule;
 struct sources;
 struct stats_series;
 struct upstream;
@@ -70,21 +70,33 @@ struct gate {
 	unsigned		 n_listeners;
 	const struct router	*router;
 	const struct access_log_plan *log;
-	const struct route	*routes;
-	unsigned		 n_routes;
-	/* What the router was made from, in the order of the file, for those who show it. A route
-	   of the file is one for each layer of policies, side by side. */
-	const struct router_rule *rules;
-	unsigned		 n_rules;
-	struct upstream		**upstreams;	/* in the order of the file */
+	struct route_file	**files;	/* in the order in which they were read */
+	unsigned		 n_files;
+	const uint32_t		*first_of;	/* how many routes stand in the files before each */
+	uint32_t		 n_routes;	/* that the files have written */
+	struct upstream		**by_slot;	/* gate_upstream() */
+	unsigned		 n_slots;
+	struct upstream		**upstreams;	/* in the order of the files */
 	struct upstream		**upstreams_sorted; /* the same by their place in memory */
 	unsigned		 n_upstreams;
 	uint64_t		 max_connections; /* of the process */
-	struct sources		*sources;	/* main thread: what it was read from */
+	/* main thread: what it was read from; and for who builds the next one, or NULL */
+	struct sources		*sources;
+	struct build_catalog	*catalog;
 	const int		*fds;		/* new sockets: gate_fd() */
 	struct gate_room	**rooms;	/* of each worker, until it has applied; private */
 	unsigned		 n_workers;
 };
+
+/*
+ * The upstream that a route names by slot. A name keeps its slot while generations follow one
+ * another that share unchanged files, whatever becomes of the upstream behind it.
+ */
+static inline struct upstream *
+gate_upstream(const struct gate *g, uint32_t slot)
+{
+	return (g->by_slot[slot]);
+}
 
 /* The socket that worker w is to accept from; -1: it has one for this address already. */
 static inline int

@@ -4,15 +4,18 @@
 
 /*
  * A route as compiled: what it does with a request that it matched. Immutable; lives in the part
- * PART_ROUTES. How one is found: router.h.
+ * PART_ROUTES of its file, which generations share while the file and what it stands on stay. So it
+ * names upstreams by slot: those are another part. How one is found: router.h.
  */
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/base/slice.h"
+#include "engine/worker/snapshot.h"
 
 struct chain;
-struct upstream;
+struct router_rule;
+struct source;
 
 enum route_action {
 	ROUTE_UPSTREAM,
@@ -22,8 +25,8 @@ enum route_action {
 };
 
 struct route_target {		/* of a split: weights of any sum */
-	struct upstream	*upstream;
-	uint32_t	 upto;	/* sum of the weights up to and with this one */
+	uint32_t	 upstream;	/* slot in the gate: gate_upstream() */
+	uint32_t	 upto;		/* sum of the weights up to and with this one */
 };
 
 struct route_redirect {
@@ -74,19 +77,34 @@ struct route_policy {
 struct route {
 	unsigned		 magic;
 #define ROUTE_MAGIC	0x4e26f8b3
-	uint32_t		 index;		/* in the file(s), dense */
+	uint32_t		 index;		/* in its file; the same on each layer */
 	uint8_t			 action;	/* enum route_action: which of the union */
 	uint32_t		 n_split;
 	const struct route_policy *policy;
 	union {
-		struct upstream			*upstream;
+		uint32_t			 upstream; /* slot in the gate */
 		const struct route_target	*split;
 		const struct route_redirect	*redirect;
 		const struct route_respond	*respond;
 	};
-	struct slice		 name;		/* as configured, or made from place: "routes[3]" */
+	/* as configured, or from its place: "routes[3]", of other files than the first
+	   "conf.d/a.yaml[3]" */
+	struct slice		 name;
 	/* canonical, no slash at its end; empty: `/` or no prefix */
 	struct slice		 prefix;
+};
+
+/* The routes of one file: the head of a part, PART_ROUTES, whose name is the file's. */
+struct route_file {
+	struct part		 part;
+	struct source		*source;	/* main thread */
+	struct route		*routes;	/* each once for each layer that it stands on */
+	unsigned		 n_routes;
+	/* What the router is made from, in the order of the file, those of one route side by side:
+	   for the next generation, and for who shows them. */
+	struct router_rule	*rules;
+	unsigned		 n_rules;
+	uint32_t		 n_written;	/* routes that stand in the file */
 };
 
 #endif

@@ -4,8 +4,8 @@
 
 /*
  * An immutable generation of everything configured. Built and freed on the main thread; read by
- * all. It is a table of parts: each part (an upstream, a listener, the routes) has its own arena
- * and an atomic count, and an unchanged part is shared with the generation before.
+ * all. It is a table of parts: each part (a listener, the routes of a file with its upstreams) has
+ * its own arena and an atomic count, and an unchanged part is shared with the generation before.
  *
  * A worker holds one use of the generation it serves, and a plain counter of the exchanges that
  * still run on it. When a newer one is published (by mailbox, between two turns), new exchanges
@@ -26,7 +26,8 @@ struct worker;
 enum part_kind {
 	PART_UPSTREAM,
 	PART_LISTENER,
-	PART_ROUTES,
+	PART_ROUTES,		/* of one file */
+	PART_LAYERS,		/* what routes stand on */
 	PART__MAX
 };
 
