@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+dist_man1_MANS = docs/weirctl.1
 dist_man8_MANS = docs/weir-gateway.8
 
 dist_doc_DATA = README.md LICENSE

@@ -239,7 +239,7 @@ set_level(struct admin_page *c, struct admin_reply *r)
 		return (admin_say_json(r, 200, json_pack("{s:b, s:s}", "ok", 1, "level",
 		    log_level_name(level))));
 	}
-	return (admin_problem(r, 400, SLICE("?level= is debug, info, warn, error or off")));
+	return (admin_problem(r, 400, SLICE("the level is debug, info, warn, error or off")));
 }
 
 /* ---- which ---- */

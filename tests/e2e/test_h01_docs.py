@@ -321,7 +321,25 @@ def does_reload_by_socket(place, command):
         origin.stop()
 
 
+def does_ctl(place, command):
+    """With the socket of our own process."""
+    origin, gw = running(place, f"socket: {place.folder}/admin.sock")
+    try:
+        gw.until(lambda: gw.admin("/readyz").status == 200, 8, "a gateway that serves")
+        words = command.split()
+        done = subprocess.run([words[0], "-s", f"{place.folder}/admin.sock", *words[1:]],
+                              stdout=subprocess.PIPE, timeout=10, check=True)
+        assert done.stdout
+    finally:
+        origin.stop()
+
+
 COMMANDS = {
+    "weirctl status": does_ctl,
+    "weirctl upstreams": does_ctl,
+    "weirctl config": does_ctl,
+    "weirctl reload": does_ctl,
+    "weirctl log-level debug": does_ctl,
     "./quickstart": has_options("quickstart", "--check"),   # .ci/run runs it with --check
     "./runtests": has_options("runtests", "--quick", "--list"),
     "weir-gateway check -c gateway.yaml": does_check,
@@ -432,6 +450,21 @@ def test_manual_page_names_what_the_program_takes(gateway_path):
         assert re.search(rf"(?m)^\.TP\n\.BI {option} ", page), option
 
 
+def test_manual_page_of_weirctl(gateway_path):
+    with open(os.path.join(TOP, "docs", "weirctl.1"), encoding="utf-8") as f:
+        page = f.read().replace("\\-", "-")
+    said = subprocess.run([os.path.join(os.path.dirname(gateway_path), "weirctl"), "--help"],
+                          stdout=subprocess.PIPE, text=True, timeout=30, check=True).stdout
+    commands = re.findall(r"(?m)^  ([a-z][a-z-]*)  ", said)
+    assert {"status", "reload"} <= set(commands)
+    assert re.findall(r"(?m)^\.TP\n\.B ([a-z][a-z-]+)$", page) == commands
+    with open(os.path.join(TOP, "docs", "operations.md"), encoding="utf-8") as f:
+        assert re.findall(r"(?m)^\| `weirctl ([a-z-]+)` ", f.read()) == commands
+    for option in re.findall(r"(?m)^  (-\w) ", said):
+        assert re.search(rf"(?m)^\.TP\n\.BI {option} ", page), option
+    assert all("--" + o in page for o in re.findall(r"--([a-z]+)", said))
+
+
 def test_manual_page_shows_the_first_file_of_the_readme(gateway_path):
     with open(os.path.join(TOP, "docs", "weir-gateway.8"), encoding="utf-8") as f:
         page = f.read()
@@ -460,7 +493,7 @@ def demo(build, *args):
 
 def test_demo_runs_until_interrupted(gateway_path, tmp_path):
     """What ./quickstart ends with: it prints what to try, and Ctrl-C ends all three processes."""
-    for name in ("weir-gateway", "weir-user-service"):
+    for name in ("weir-gateway", "weirctl", "weir-user-service"):
         os.symlink(os.path.join(os.path.dirname(gateway_path), name), tmp_path / name)
     proc = subprocess.Popen(demo(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             text=True, cwd=TOP)
@@ -475,7 +508,7 @@ def test_demo_runs_until_interrupted(gateway_path, tmp_path):
         hello = re.search(r"curl -s (http://\S+/hello)$", printed, re.M)
         assert urllib.request.urlopen(hello[1], timeout=5).read() == b"hello from the gateway\n"
         for kind in ("/v1/users ", "x-served-by", "/users/42",
-                     "check -c", "kill -HUP", "wrk ", "/metrics"):
+                     "check -c", "weirctl -s", "kill -HUP", "wrk ", "/metrics"):
             assert kind in printed, kind
     finally:
         proc.send_signal(signal.SIGINT)

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 
-PRODUCT = ("engine", "filters", "plugins", "gateway", "sidecar")
+PRODUCT = ("engine", "filters", "plugins", "gateway", "sidecar", "ctl")
 SERVICES = ("services",)
 SKIP_DIRS = {".git", "build", "build-aux", "autom4te.cache", "__pycache__", ".deps"}
 
