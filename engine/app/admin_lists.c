@@ -107,12 +107,12 @@ put_action(json_t *o, const struct gate *gate, const struct route *route)
 		break;
 	}
 	split = json_object();
-	for (unsigned i = 0; i < route->n_split; i++) {
-		const struct route_target *t = &route->split[i];
+	for (unsigned i = 0; i < route->split->n; i++) {
+		const struct route_target *t = &route->split->v[i];
 		struct slice name = gate_upstream(gate, t->upstream)->part.name;
 
 		(void)json_object_setn_new(split, name.p, name.len,
-		    json_integer(t->upto - (i == 0 ? 0 : route->split[i - 1].upto)));
+		    json_integer(t->upto - (i == 0 ? 0 : route->split->v[i - 1].upto)));
 	}
 	(void)json_object_set_new(o, "split", split);
 }

@@ -237,19 +237,29 @@ find_upstream(struct routes *r, struct slice name, struct mark mark)
 static void
 act_split(struct routes *r, const struct route_conf *c, struct route *route)
 {
-	struct route_target *v = arena_zarray(r->kept, c->split.count, sizeof *v);
+	struct route_split *s = arena_zalloc(r->kept, sizeof *s + c->split.count *
+	    sizeof s->v[0]);
+	struct slice name;
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < c->split.count; i++) {
 		sum += SCHEMA_AT(uint64_t, c->split, i);
-		v[i].upstream = find_upstream(r, c->split.keys[i], schema_entry_mark(&c->split, i));
-		v[i].upto = (uint32_t)sum;
+		s->v[i].upstream = find_upstream(r, c->split.keys[i],
+		    schema_entry_mark(&c->split, i));
+		s->v[i].upto = (uint32_t)sum;
+		s->v[i].seed = route_split_seed(c->split.keys[i]);
 	}
 	if (sum > UINT32_MAX)
 		diag_error(r->b->diag, place(c, "split"), "the shares add up to too much");
 	route->action = ROUTE_SPLIT;
-	route->split = v;
-	route->n_split = c->split.count;
+	s->n = c->split.count;
+	if (c->split_by != NULL) {
+		enum upstream_hash_by by = upstream_hash_of(c->split_by, &name);
+
+		s->is_sticky = true;
+		s->by = lb_key_make(by, keep(r, name));
+	}
+	route->split = s;
 }
 
 /* Of "http://host..." or "https://host..." what stands between the slashes and the path. */

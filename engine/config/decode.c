@@ -508,7 +508,8 @@ check_object(const struct schema_reader *rd, const struct schema_frame *object,
 		const struct schema_row *row = &st->rows[i];
 		bool is_present = (obj->present & schema_bit(i)) != 0;
 
-		if (is_present && row->needs != NULL && !is_given(obj, row->needs))
+		if (is_present && row->needs != NULL && !is_given(obj, row->needs) &&
+		    !(meant & schema_bit(schema_row_index(st, row->needs))))
 			report(rd, object, key_node(object->node, row->name)->mark, NULL,
 			    "\"%s\" needs \"%s\" beside it in %s", row->name, row->needs,
 			    schema_context(rd->arena, object));

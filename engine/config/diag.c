@@ -372,6 +372,16 @@ diag_distance(struct slice a, struct slice b)
 	return (prev[b.len] > 3 ? 3 : prev[b.len]);
 }
 
+static size_t
+same_bytes(struct slice a, const char *b)
+{
+	size_t n = 0;
+
+	while (n < a.len && b[n] == a.p[n])
+		n++;
+	return (n);
+}
+
 const char *
 diag_nearest(struct slice word, const char *const *names, size_t n)
 {
@@ -383,7 +393,10 @@ diag_nearest(struct slice word, const char *const *names, size_t n)
 		unsigned d = diag_distance(word, name);
 
 		/* Two edits make any short word of another. */
-		if (d < best_distance && d * 2 <= (word.len > name.len ? word.len : name.len)) {
+		if (d * 2 > (word.len > name.len ? word.len : name.len))
+			continue;
+		if (d < best_distance || (d == best_distance && best != NULL &&
+		    same_bytes(word, names[i]) > same_bytes(word, best))) {
 			best = names[i];
 			best_distance = d;
 		}

@@ -84,7 +84,8 @@ void diag_print_json(struct diag *d, FILE *out);
 
 /*
  * The nearest of `n` names to a misspelt one: at most two edits (a letter added, left out,
- * changed, or two neighbours swapped), and at most half its length. NULL when none is near.
+ * changed, or two neighbours swapped), and at most half its length; of two as near the one with
+ * which it has more of its beginning in common. NULL when none is near.
  */
 const char *diag_nearest(struct slice word, const char *const *names, size_t n);
 

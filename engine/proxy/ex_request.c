@@ -146,13 +146,10 @@ ex_step_req_filters(struct exchange *ex)
 static struct upstream *
 split_upstream(struct exchange *ex)
 {
-	const struct route *r = ex->route;
-	uint32_t at = (uint32_t)rnd_below(&ex->worker->rnd, r->split[r->n_split - 1].upto);
-	unsigned i = 0;
+	const struct route_split *s = ex->route->split;
+	unsigned side = route_split_pick(s, &ex->req, ex_client(ex), &ex->worker->rnd);
 
-	while (at >= r->split[i].upto)
-		i++;
-	return (gate_upstream(gate_of(ex), r->split[i].upstream));
+	return (gate_upstream(gate_of(ex), s->v[side].upstream));
 }
 
 /* All digits; what is too large for the type is as good as the largest. */

@@ -47,6 +47,7 @@ libengine_proxy_a_SOURCES = \
 	engine/proxy/route.h \
 	engine/proxy/route_conf.c \
 	engine/proxy/route_conf.h \
+	engine/proxy/route_split.c \
 	engine/proxy/router.c \
 	engine/proxy/router.h \
 	engine/proxy/router_build.c \

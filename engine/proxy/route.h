@@ -11,9 +11,13 @@
 #include <stdint.h>
 
 #include "engine/base/slice.h"
+#include "engine/upstream/lb_key.h"
 #include "engine/worker/snapshot.h"
 
+struct addr;
 struct chain;
+struct msg_req;
+struct rnd;
 struct router_rule;
 struct source;
 
@@ -27,6 +31,14 @@ enum route_action {
 struct route_target {		/* of a split: weights of any sum */
 	uint32_t	 upstream;	/* slot in the gate: gate_upstream() */
 	uint32_t	 upto;		/* sum of the weights up to and with this one */
+	uint64_t	 seed;		/* of its name: route_split_seed() */
+};
+
+struct route_split {
+	bool			 is_sticky;	/* `by` holds; else by chance */
+	struct lb_key		 by;
+	unsigned		 n;
+	struct route_target	 v[];
 };
 
 struct route_redirect {
@@ -79,11 +91,10 @@ struct route {
 #define ROUTE_MAGIC	0x4e26f8b3
 	uint32_t		 index;		/* in its file; the same on each layer */
 	uint8_t			 action;	/* enum route_action: which of the union */
-	uint32_t		 n_split;
 	const struct route_policy *policy;
 	union {
 		uint32_t			 upstream; /* slot in the gate */
-		const struct route_target	*split;
+		const struct route_split	*split;
 		const struct route_redirect	*redirect;
 		const struct route_respond	*respond;
 	};
@@ -106,5 +117,19 @@ struct route_file {
 	unsigned		 n_rules;
 	uint32_t		 n_written;	/* routes that stand in the file */
 };
+
+/*
+ * Which target of a split serves a request, as an index: a pure function, for whoever wants to
+ * know. The same client goes to the same target while the weights stand; where they change, or a
+ * target comes or goes, next to no other client moves than must. False: the request does not say
+ * (chance decides, or it has not the key).
+ */
+bool		 route_split_side(const struct route_split *, const struct msg_req *,
+		    const struct addr *client, unsigned *side_r);
+/* The same, with chance where the request does not say. */
+unsigned	 route_split_pick(const struct route_split *, const struct msg_req *,
+		    const struct addr *client, struct rnd *);
+/* Of an upstream's name. */
+uint64_t	 route_split_seed(struct slice name);
 
 #endif

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "engine/proxy/route_conf.h"
+#include "engine/upstream/upstream_conf.h"
 
 enum {
 	TIME_MAX_MS = 24 * 3600 * 1000,
@@ -98,6 +99,9 @@ static const struct schema_row route_rows[] = {
 	SCHEMA_ROW("split", MAP, struct route_conf, split, .key = SCHEMA_REF, .elem = SCHEMA_INT,
 	    .min = 1, .max = SPLIT_WEIGHT_MAX, .flags = SCHEMA_NOT_EMPTY,
 	    .help = "upstreams and their shares of the requests"),
+	SCHEMA_ROW("split_by", OBJECT, struct route_conf, split_by, .sub = &upstream_hash_schema,
+	    .needs = "split", .help = "the same side for the same key: client_ip, path, a header "
+		    "or a cookie; without the key by chance"),
 	SCHEMA_ROW("redirect", OBJECT, struct route_conf, redirect, .sub = &redirect_schema,
 	    .help = "send the client elsewhere"),
 	SCHEMA_ROW("respond", OBJECT, struct route_conf, respond, .sub = &respond_schema,

@@ -15,6 +15,8 @@
 #include "engine/base/slice.h"
 #include "engine/config/schema.h"
 
+struct upstream_hash_spec;
+
 struct route_timeout_conf {
 	struct schema_obj	 obj;
 	uint64_t		 connect_ms;
@@ -61,6 +63,7 @@ struct route_conf {
 	struct schema_list			 listeners;	/* struct slice */
 	struct slice				 upstream;
 	struct schema_map			 split;		/* upstream to uint64_t */
+	const struct upstream_hash_spec		*split_by;	/* NULL: by chance */
 	const struct route_redirect_conf	*redirect;
 	const struct route_respond_conf		*respond;
 	struct route_policies			 policies;

@@ -4,6 +4,7 @@ libengine_upstream_a_SOURCES = \
 	engine/upstream/balancer.h \
 	engine/upstream/endset.c engine/upstream/endset.h \
 	engine/upstream/lb_hash.c \
+	engine/upstream/lb_key.c engine/upstream/lb_key.h \
 	engine/upstream/lb_simple.c \
 	engine/upstream/names.c engine/upstream/names.h \
 	engine/upstream/names_set.c engine/upstream/names_set.h \

@@ -5,9 +5,9 @@
 
 #include "engine/base/check.h"
 #include "engine/base/siphash.h"
-#include "engine/http/field.h"
 #include "engine/mem/alloc.h"
 #include "engine/upstream/balancer.h"
+#include "engine/upstream/lb_key.h"
 #include "engine/upstream/up_impl.h"
 #include "engine/upstream/upstream.h"
 #include "engine/upstream/upstream_conf.h"
@@ -38,8 +38,7 @@ enum {
 static const uint32_t sizes[] = { 1021, 4093, 16381, 65537, 262139 };
 
 struct maglev {
-	const struct upstream_conf *conf;	/* of the part, which outlives this */
-	enum hdr_id	 id;			/* of the header, HDR_OTHER: by name */
+	struct lb_key	 key;			/* its name is the part's, which outlives this */
 	uint32_t	 n;
 	uint32_t	 slot[];		/* index of a peer */
 };
@@ -144,8 +143,7 @@ build_hash(struct up_local *l, struct up_peer *const *peers, unsigned n, void **
 		xfree(m);
 		return (false);
 	}
-	m->conf = conf;
-	m->id = conf->hash_by == UPSTREAM_HASH_HEADER ? hdr_id_of(conf->hash_name) : HDR_OTHER;
+	m->key = lb_key_make(conf->hash_by, conf->hash_name);
 	m->n = slots;
 	list_candidates(v, slots, peers, n);
 	fill(m, v, n);
@@ -154,52 +152,16 @@ build_hash(struct up_local *l, struct up_peer *const *peers, unsigned n, void **
 	return (true);
 }
 
-static bool
-cookie_key(const struct headers *h, struct slice name, struct slice *key_r)
-{
-	for (const struct hdr *c = headers_get(h, HDR_COOKIE); c != NULL; c = headers_next(h, c)) {
-		if (field_cookie(hdr_value(c), name, key_r))
-			return (true);
-	}
-	return (false);
-}
-
-/* What the request is known by; ip16 lends its room. False: it has no key. */
-static bool
-find_key(const struct maglev *m, const struct pick *pick, uint8_t ip16[16], struct slice *key_r)
-{
-	const struct hdr *h;
-
-	switch (m->conf->hash_by) {
-	case UPSTREAM_HASH_CLIENT_IP:
-		*key_r = slice_of((const char *)ip16, 16);
-		return (pick->client != NULL && addr_ip16(pick->client, ip16));
-	case UPSTREAM_HASH_PATH:
-		*key_r = pick->req->path;
-		return (true);
-	case UPSTREAM_HASH_HEADER:
-		h = m->id != HDR_OTHER ? headers_get(&pick->req->m.headers, m->id) :
-		    headers_find(&pick->req->m.headers, m->conf->hash_name);
-		if (h != NULL)
-			*key_r = hdr_value(h);
-		return (h != NULL);
-	case UPSTREAM_HASH_COOKIE:
-		return (cookie_key(&pick->req->m.headers, m->conf->hash_name, key_r));
-	}
-	never("upstream_hash_by");
-}
-
 /* Requests without the key are spread by chance, by weight. */
 static struct up_peer *
 pick_hash(struct up_local *l, const struct pick *pick)
 {
 	const struct maglev *m = l->balance;
-	struct slice key = SLICE_NONE;
-	uint8_t ip16[16];
+	uint64_t hash;
 	uint32_t at, i;
 
-	if (find_key(m, pick, ip16, &key))
-		at = (uint32_t)(siphash(key_of_keys, key.p, key.len) % m->n);
+	if (lb_key_hash(&m->key, pick->req, pick->client, key_of_keys, &hash))
+		at = (uint32_t)(hash % m->n);
 	else
 		at = (uint32_t)rnd_below(&l->worker->rnd, m->n);
 	i = m->slot[at];

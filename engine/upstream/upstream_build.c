@@ -30,19 +30,14 @@ static void
 copy_balance(struct arena *a, struct upstream_conf *c, const struct upstream_balance_spec *spec)
 {
 	const struct upstream_hash_spec *hash = spec->hash;
+	struct slice name;
 
 	c->balance = spec->policy;
 	if (hash == NULL)
 		return;
 	c->balance = UPSTREAM_HASH;
-	c->hash_by = hash->word;
-	if (hash->header.len > 0) {
-		c->hash_by = UPSTREAM_HASH_HEADER;
-		c->hash_name = arena_dup(a, hash->header);
-	} else if (hash->cookie.len > 0) {
-		c->hash_by = UPSTREAM_HASH_COOKIE;
-		c->hash_name = arena_dup(a, hash->cookie);
-	}
+	c->hash_by = upstream_hash_of(hash, &name);
+	c->hash_name = arena_dup(a, name);
 }
 
 static const struct upstream_server *

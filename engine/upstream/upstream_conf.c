@@ -31,16 +31,16 @@ static const struct schema_row hash_rows[] = {
 	SCHEMA_ROW("word", ENUM, struct upstream_hash_spec, word, .names = hash_words,
 	    .flags = SCHEMA_WORD),
 	SCHEMA_ROW("header", HEADER_NAME, struct upstream_hash_spec, header,
-	    .help = "a request header whose value chooses the server"),
+	    .help = "a request header whose value chooses"),
 	SCHEMA_ROW("cookie", STRING, struct upstream_hash_spec, cookie, .flags = SCHEMA_NOT_EMPTY,
-	    .help = "a cookie whose value chooses the server"),
+	    .help = "a cookie whose value chooses"),
 	SCHEMA_ROWS_END,
 };
 static const struct schema_group hash_groups[] = {
 	{ .keys = { "word", "header", "cookie" }, .is_due = true },
 	{ .keys = { NULL } },
 };
-static struct schema hash_schema = SCHEMA_DEFINE("hash", struct upstream_hash_spec, hash_rows,
+struct schema upstream_hash_schema = SCHEMA_DEFINE("hash", struct upstream_hash_spec, hash_rows,
     .groups = hash_groups, .scalar = "word", .is_alternative = true);
 
 static const struct schema_enum balance_words[] = {
@@ -52,7 +52,7 @@ static const struct schema_enum balance_words[] = {
 static const struct schema_row balance_rows[] = {
 	SCHEMA_ROW("policy", ENUM, struct upstream_balance_spec, policy, .names = balance_words,
 	    .def = "least_request", .flags = SCHEMA_WORD),
-	SCHEMA_ROW("hash", OBJECT, struct upstream_balance_spec, hash, .sub = &hash_schema,
+	SCHEMA_ROW("hash", OBJECT, struct upstream_balance_spec, hash, .sub = &upstream_hash_schema,
 	    .help = "the same server for the same key: client_ip, path, a header or a cookie"),
 	SCHEMA_ROWS_END,
 };
@@ -87,6 +87,15 @@ static const struct schema_row upstream_rows[] = {
 	SCHEMA_ROWS_END,
 };
 struct schema upstream_schema = SCHEMA_DEFINE("upstream", struct upstream_spec, upstream_rows);
+
+enum upstream_hash_by
+upstream_hash_of(const struct upstream_hash_spec *spec, struct slice *name_r)
+{
+	*name_r = spec->header.len > 0 ? spec->header : spec->cookie;
+	if (name_r->len == 0)
+		return (spec->word);
+	return (spec->header.len > 0 ? UPSTREAM_HASH_HEADER : UPSTREAM_HASH_COOKIE);
+}
 
 /* One text for one server, whatever the spelling, so that a map can find two that are the same. */
 static struct slice

@@ -87,6 +87,11 @@ struct upstream_spec {
 	const struct upstream_pool_spec		*pool;
 };
 
+/* Of a key of requests, wherever one is chosen by (lb_key.h). */
+extern struct schema upstream_hash_schema;
+/* What it says; the name, of a header or a cookie, is the spec's own, or empty. */
+enum upstream_hash_by upstream_hash_of(const struct upstream_hash_spec *, struct slice *name_r);
+
 extern struct schema upstream_schema;	/* of one entry of `upstreams:` */
 
 /* What the rows cannot say: an address named twice. Main thread. */

@@ -109,6 +109,43 @@ def test_split(shop):
     assert 240 <= count["a"] <= 360, count  # 300 expected, more than 5 sigma either way
 
 
+STICKY = """
+version: 1
+listeners: { web: { listen: "127.0.0.1:@web@" } }
+upstreams:
+  two: { servers: ["@a@", "@b@"], balance: { hash: { header: X-User } } }
+  one: { servers: ["@c@"] }
+routes:
+  - { name: user, prefix: /user, split: { two: 1, one: 1 }, split_by: { header: X-User } }
+  - { name: cookie, prefix: /cookie, split: { two: 1, one: 1 }, split_by: { cookie: sid } }
+  - { name: client, prefix: /client, split: { two: 1, one: 1 }, split_by: client_ip }
+"""
+
+
+def test_split_by(start, origins):
+    a, b, c = origins(), origins(), origins()
+    gw = start(STICKY, a=a.address, b=b.address, c=c.address)
+
+    def served(target, *fields):
+        before = [len(o.requests) for o in (a, b, c)]
+        assert client.request("GET", target, headers=list(fields)).status == 200
+        return next(i for i, o in enumerate((a, b, c)) if len(o.requests) > before[i])
+
+    with gw.client() as client:
+        users = Counter()
+        for user in range(200):
+            where = {served("/user/%d" % i, ("X-User", "u%d" % user)) for i in range(2)}
+            assert len(where) == 1
+            users.update(where)
+        assert 65 <= users[2] <= 135, users             # 100, five standard deviations
+        # The same key chooses a server within the one side: both serve, neither by the other hash.
+        assert users[0] >= 20 and users[1] >= 20, users
+        assert len({served("/cookie", ("Cookie", "a=%d; sid=x" % i)) == 2 for i in range(10)}) == 1
+        assert len({served("/client/%d" % i) == 2 for i in range(10)}) == 1
+        # Without the key by chance: forty times the same side has a chance of 2^-39.
+        assert len({served("/cookie") == 2 for i in range(40)}) == 2
+
+
 @pytest.mark.parametrize("target,status,location", [
     ("/old", 308, b"/new"), ("/old/x/y", 308, b"/new/x/y"), ("/old?q=1", 308, b"/new?q=1"),
     ("/old/x?q", 308, b"/new/x?q"), ("/abroad/z", 302, b"https://x.example.org/y/z"),

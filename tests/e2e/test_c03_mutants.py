@@ -102,6 +102,8 @@ routes:
     split:
       users: 95
       orders: 5
+    split_by:
+      cookie: session
     rewrite:
       prefix: /static
   - name: third

@@ -36,11 +36,14 @@ static void
 test_nearest(void **state)
 {
 	static const char *const names[] = { "to", "idle", "path", "prefix", "pool" };
+	static const char *const alike[] = { "spl", "spl_by" };
 
 	(void)state;
 	assert_string_equal(diag_nearest(SLICE("pfefix"), names, 5), "prefix");
 	assert_string_equal(diag_nearest(SLICE("ot"), names, 5), "to");
 	assert_string_equal(diag_nearest(SLICE("pth"), names, 5), "path");
+	assert_string_equal(diag_nearest(SLICE("spl_q"), alike, 2), "spl_by");
+	assert_string_equal(diag_nearest(SLICE("spt"), alike, 2), "spl");
 	assert_null(diag_nearest(SLICE("xyz"), names, 5));
 	assert_null(diag_nearest(SLICE("x"), names, 5));
 	assert_null(diag_nearest(SLICE(""), names, 5));

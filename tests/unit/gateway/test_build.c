@@ -145,7 +145,7 @@ test_layers(void **state)
 	assert_null(find(g, "/r", 0));
 	assert_non_null(find(g, "/r", 1));
 	assert_int_equal(find(g, "/r", 1)->action, ROUTE_RESPOND);
-	assert_int_equal(find(g, "/v", 0)->split[1].upto, 4);
+	assert_int_equal(find(g, "/v", 0)->split->v[1].upto, 4);
 	/* Routes that name no listener do not answer where no listener is left. */
 	assert_null(find(g, "/u", GATE_LISTENER_GONE));
 	snapshot_discard(&s);
