@@ -8,6 +8,7 @@ Fenced blocks are taken by their language:
            not be right then
   console  `$ command` and its exact output, status aside, in a folder with the files so named
   sh       a line a command; COMMANDS says how it is tried. A line that is not there fails
+  logrotate  its configuration, run by itself with the file and the process of a test
   c        a program: it must compile, with the headers of STUBS where it includes what is not there
 
 `text` is prose. Of any other fence tests/lint/snippets says that no test runs it.
@@ -15,6 +16,7 @@ Fenced blocks are taken by their language:
 
 import contextlib
 import glob
+import gzip
 import http.client
 import json
 import os
@@ -208,13 +210,13 @@ def first_file():
     return next(b[3] for b in blocks("yaml") if b[0].startswith("README.md"))
 
 
-def running(place, more=""):
+def running(place, more="", log="stdout"):
     origin = Origin(lambda conn, req: conn.send(answer(b"x")))
     text = first_file().replace("listen: 8080", "listen: 127.0.0.1:@web@")
     text = re.sub(r"servers: \[.*?\]", "servers: [@origin@]", text)
     assert "@web@" in text and "@origin@" in text
-    return origin, place.start(text + "\nadmin: { listen: 127.0.0.1:@admin@, %s }\n" % more,
-                               origin=origin.address)
+    return origin, place.start(text + "\nadmin: { listen: 127.0.0.1:@admin@, %s }\n"
+                               "log: { access: %s }\n" % (more, log), origin=origin.address)
 
 
 def does_check(place, command):
@@ -380,6 +382,37 @@ def test_command(command, gateway_path, path_of_programs, tmp_path, start):
 
 def test_nothing_left_in_the_table():
     assert set(COMMANDS) == set(LINES)
+
+
+# ---- logrotate ----
+
+@cases(blocks("logrotate"))
+def test_logrotate(block, start, tmp_path):
+    """The old lines are in the old file, the new ones in the new, none is lost."""
+    log = tmp_path / "access.log"
+    origin, gw = running(Place(None, tmp_path, start), log=log)
+    try:
+        text, moved_file = re.subn(r"(?m)^/\S+ ", f"{log} ", block[3])
+        text, moved_pid = re.subn(r"\$\(pidof weir-gateway\)", str(gw.pid), text)
+        assert (moved_file, moved_pid) == (1, 1)
+        (tmp_path / "rotate.conf").write_text(text, encoding="utf-8")
+        (tmp_path / "rotate.conf").chmod(0o644)
+        for n in range(1, 4):
+            assert gw.get(f"/v1/users/{n}").status == 200
+            # the line is there, or goes to the old file before the new one is opened
+            gw.until(log.exists, 8, "a log")
+            gw.until(lambda: log.stat().st_size > 0, 8, "a line")
+            subprocess.run(["logrotate", "-f", "-s", str(tmp_path / "state"),
+                            str(tmp_path / "rotate.conf")], timeout=30, check=True,
+                           env=dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin"))
+            gw.until(log.exists, 8, "a new file")
+        old = (tmp_path / "access.log.1").read_text(encoding="utf-8")
+        assert [json.loads(line)["path"] for line in old.splitlines()] == ["/v1/users/3"]
+        for n, name in ((1, "access.log.3.gz"), (2, "access.log.2.gz")):
+            with gzip.open(tmp_path / name, "rt", encoding="utf-8") as f:
+                assert [json.loads(line)["path"] for line in f] == [f"/v1/users/{n}"]
+    finally:
+        origin.stop()
 
 
 # ---- c ----
