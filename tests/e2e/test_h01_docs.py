@@ -457,11 +457,18 @@ def test_every_field_of_the_log_is_told():
     assert set(fields) == told, "a row of the table in logs.md for each field, and no other"
 
 
-def test_every_command_and_option_is_told(gateway_path):
-    said = subprocess.run([gateway_path, "--help"], stdout=subprocess.PIPE, text=True, timeout=30,
-                          check=True).stdout
-    assert f"```text\n{said}```\n" in page_of("reference.md")
-    commands = re.findall(r"(?m)^  ([a-z]+)  ", said)
+def help_of(gateway_path, name):
+    return subprocess.run([os.path.join(os.path.dirname(gateway_path), name), "--help"],
+                          stdout=subprocess.PIPE, text=True, timeout=30, check=True).stdout
+
+
+@pytest.mark.parametrize("name", ["weir-gateway", "weirctl"])
+def test_every_command_and_option_is_told(gateway_path, name):
+    assert f"```text\n{help_of(gateway_path, name)}```\n" in page_of("reference.md")
+
+
+def test_help_tells_every_command(gateway_path):
+    commands = re.findall(r"(?m)^  ([a-z]+)  ", help_of(gateway_path, "weir-gateway"))
     with open(os.path.join(TOP, "engine", "app", "app.c"), encoding="utf-8") as f:
         table = re.findall(r'(?m)^\t\{ "(\w+)", \w+ \},$', f.read())
     # `reference` is for whoever makes the page
