@@ -6,14 +6,21 @@
 #include "engine/base/check.h"
 #include "engine/config/diag.h"
 #include "engine/http/uri.h"
+#include "engine/proxy/template.h"
+#include "engine/regex/regex.h"
 #include "filters/filters.h"
 
 /*
  * `strip_prefix` and `rewrite`: another path for the upstream, made from the canonical one, so
  * that what was matched is what is sent. The query stays as it came. A path of which nothing is
  * left is `/`. The prefix is the one that the route matched; with `/` it is empty: nothing to
- * strip. `rewrite: { prefix: /a }` puts /a before the path there, and on a route without a prefix.
- * Targets without a path (OPTIONS *, CONNECT) are left alone.
+ * strip. `rewrite: { prefix: /a }` puts /a before the path there, and on a route without a
+ * prefix.
+ * `rewrite: { path }` is a template (template.h), with the captures of the regex that the route
+ * matches by; `rewrite: { regex, with }` puts one in place of the part of the path that its regex
+ * matches first, and leaves alone what it does not match. Nothing that a template made may lead
+ * out of where it leads to (template_settle_path). Targets without a path (OPTIONS *, CONNECT)
+ * are left alone.
  */
 
 struct strip_prefix_conf {
@@ -21,14 +28,25 @@ struct strip_prefix_conf {
 	bool			 on;
 };
 
+enum rewrite_kind {
+	REWRITE_WHOLE,	/* this path */
+	REWRITE_BEGIN,	/* this instead of the prefix */
+	REWRITE_MADE,	/* the path that the template makes */
+	REWRITE_PART	/* what it makes instead of what the regex matched */
+};
+
 struct rewrite_conf {
 	struct schema_obj	 obj;
 	struct slice		 path;
 	struct slice		 prefix;
-	/* compiled; of the two one is not empty */
-	struct slice		 whole;		/* the new path */
-	struct slice		 begin;		/* in place of the prefix; no slash at its end */
-	bool			 is_whole;
+	struct slice		 regex;
+	struct slice		 with;
+	/* compiled; what stands in place of what */
+	enum rewrite_kind	 kind;
+	bool			 encodes_slash;	/* the template itself */
+	struct slice		 text;		/* of WHOLE, and BEGIN, which ends in no slash */
+	struct template		 template;	/* of MADE and PART */
+	const struct regex	*re;		/* whose captures it has; NULL: none */
 };
 
 static const struct schema_row strip_rows[] = {
@@ -44,17 +62,23 @@ static const struct schema_key_ext strip_key = {
 };
 
 static const struct schema_row rewrite_rows[] = {
-	SCHEMA_ROW("path", PATH, struct rewrite_conf, path, .help = "the upstream sees this path"),
+	SCHEMA_ROW("path", PATH, struct rewrite_conf, path,
+	    .help = "the upstream sees this path; may hold {host}, {path}, {scheme} and, with a "
+		    "regex on the route, $1 to $9"),
 	SCHEMA_ROW("prefix", PATH, struct rewrite_conf, prefix,
 	    .help = "this stands in place of the route's prefix, the rest stays"),
+	SCHEMA_ROW("regex", STRING, struct rewrite_conf, regex, .flags = SCHEMA_NOT_EMPTY,
+	    .needs = "with", .help = "what of the path is replaced by `with`, where it matches"),
+	SCHEMA_ROW("with", STRING, struct rewrite_conf, with, .needs = "regex",
+	    .help = "what stands there then; may hold $1 to $9, {host}, {path} and {scheme}"),
 	SCHEMA_ROWS_END,
 };
 static const struct schema_group rewrite_groups[] = {
-	{ .keys = { "path", "prefix" }, .is_due = true },
+	{ .keys = { "path", "prefix", "regex" }, .is_due = true },
 	{ .keys = { NULL } },
 };
-static struct schema rewrite_schema = SCHEMA_DEFINE("rewrite", struct rewrite_conf, rewrite_rows,
-    .groups = rewrite_groups, .is_alternative = true);
+static struct schema rewrite_schema = SCHEMA_DEFINE("rewrite", struct rewrite_conf,
+    rewrite_rows, .groups = rewrite_groups, .is_alternative = true);
 static const struct schema_key_ext rewrite_key = {
 	.row = SCHEMA_EXT_ROW("rewrite", OBJECT, .sub = &rewrite_schema, .flags = SCHEMA_CAN_OFF,
 	    .help = "another path for the upstream"),
@@ -113,9 +137,17 @@ on_strip(struct filter_call *fc, struct msg_req *req)
 
 /* ---- rewrite ---- */
 
+static void
+refuse(const struct rewrite_conf *conf, const char *key, struct slice text, const char *why,
+    const struct snapshot_build *b)
+{
+	diag_error(b->diag, schema_mark(&conf->obj, key), "%s \"" SLICE_FMT "\": %s", key,
+	    SLICE_ARG(text), why);
+}
+
 /* The canonical form of a configured path, in the arena. */
 static struct slice
-canonical(const struct rewrite_conf *conf, const char *name, struct slice path,
+canonical(const struct rewrite_conf *conf, const char *key, struct slice path,
     const struct snapshot_build *b)
 {
 	struct slice out = SLICE("/");
@@ -128,10 +160,81 @@ canonical(const struct rewrite_conf *conf, const char *name, struct slice path,
 	case URI_NO_MEMORY:
 		break;
 	}
-	diag_error(b->diag, schema_mark(&conf->obj, name),
-	    "\"" SLICE_FMT "\" is no path; bytes other than those of a URL are written %%XX",
-	    SLICE_ARG(path));
+	refuse(conf, key, path,
+	    "that is no path; bytes other than those of a URL are written %XX", b);
 	return (SLICE("/"));
+}
+
+static void
+compile_template(struct rewrite_conf *conf, const char *key, struct slice text,
+    const struct snapshot_build *b)
+{
+	int groups = conf->re == NULL ? -1 : (int)regex_groups(conf->re);
+	const char *why = template_compile(&conf->template, TEMPLATE_IN_PATH, text, groups,
+	    b->arena);
+
+	if (why == NULL && !template_is_plain(&conf->template) &&
+	    template_has_dots(template_sample(&conf->template, b->arena)))
+		why = "a segment that is . or .. leads elsewhere";
+	if (why != NULL)
+		refuse(conf, key, text, why, b);
+	conf->encodes_slash = template_has_encoded_slash(text);
+}
+
+static void
+compile_path(struct rewrite_conf *conf, const struct snapshot_build *b)
+{
+	conf->re = b->regex;
+	compile_template(conf, "path", conf->path, b);
+	conf->kind = template_is_plain(&conf->template) ? REWRITE_WHOLE : REWRITE_MADE;
+	if (conf->kind == REWRITE_WHOLE)
+		conf->text = canonical(conf, "path", template_sample(&conf->template, b->arena), b);
+	if (!template_uses(&conf->template, TEMPLATE_CAPTURE))
+		conf->re = NULL;
+}
+
+static void
+compile_prefix(struct rewrite_conf *conf, const struct snapshot_build *b)
+{
+	struct slice text = conf->prefix;
+	ssize_t at = slice_find_byte(text, '$');
+
+	conf->kind = REWRITE_BEGIN;
+	if (slice_find_byte(text, '{') >= 0 || (at >= 0 && (size_t)at + 1 < text.len &&
+	    text.p[at + 1] >= '0' && text.p[at + 1] <= '9'))
+		refuse(conf, "prefix", text, "this is taken as it is; captures and {host} are for "
+		    "`path`, and for `with` beside `regex`", b);
+	text = canonical(conf, "prefix", text, b);
+	while (text.len > 0 && text.p[text.len - 1] == '/')
+		text.len--;
+	conf->text = text;
+}
+
+/* Whatever it matches at the beginning is replaced by what begins otherwise than a path does. */
+static bool
+loses_slash(const struct rewrite_conf *conf)
+{
+	const struct template_piece *first = conf->template.v;
+
+	return (conf->regex.p[0] == '^' && conf->template.n > 0 &&
+	    (first->kind == TEMPLATE_TEXT ? first->text.p[0] != '/' :
+	    first->kind == TEMPLATE_HOST || first->kind == TEMPLATE_SCHEME));
+}
+
+static void
+compile_regex(struct rewrite_conf *conf, const struct snapshot_build *b)
+{
+	struct mark mark = schema_mark(&conf->obj, "regex");
+	struct err *err = regex_compile(b->arena, conf->regex, mark, REGEX_DEFAULT, &conf->re);
+
+	conf->kind = REWRITE_PART;
+	if (err != NULL) {
+		diag_error(b->diag, mark, "%s", err->what);
+		return;
+	}
+	compile_template(conf, "with", conf->with, b);
+	if (loses_slash(conf))
+		refuse(conf, "with", conf->with, "the path would not begin with a slash", b);
 }
 
 static void
@@ -139,47 +242,111 @@ compile_rewrite(void *arg, const struct snapshot_build *b, bool *needed_r)
 {
 	struct rewrite_conf *conf = arg;
 
-	/* With neither of the two, reading it has said so. */
-	*needed_r = conf->path.len > 0 || conf->prefix.len > 0;
+	/* With none of the three, reading it has said so. */
+	*needed_r = conf->path.len > 0 || conf->prefix.len > 0 || conf->regex.len > 0;
 	if (!*needed_r)
 		return;
 	if (schema_has(b->policies, "strip_prefix") && !schema_is_off(b->policies, "strip_prefix"))
 		diag_error(b->diag, schema_obj_mark(&conf->obj),
 		    "route \"" SLICE_FMT "\" has strip_prefix and rewrite; either does all of it, "
 		    "so leave one out, or write `strip_prefix: off`", SLICE_ARG(b->route));
-	conf->is_whole = conf->path.len > 0;
-	if (conf->is_whole) {
-		conf->whole = canonical(conf, "path", conf->path, b);
-	} else {
-		conf->begin = canonical(conf, "prefix", conf->prefix, b);
-		while (conf->begin.len > 0 && conf->begin.p[conf->begin.len - 1] == '/')
-			conf->begin.len--;
+	if (conf->path.len > 0)
+		compile_path(conf, b);
+	else if (conf->prefix.len > 0)
+		compile_prefix(conf, b);
+	else
+		compile_regex(conf, b);
+}
+
+/* The path with `out` left out and what the template makes in its place. */
+static enum reason
+make_path(struct filter_call *fc, const struct template_input *in, struct slice out,
+    struct slice *path_r)
+{
+	const struct rewrite_conf *conf = fc->conf;
+	struct slice path = in->req->path;
+	struct slice before = slice_sub(path, 0, (size_t)(out.p - path.p));
+	struct slice after = slice_skip(path, before.len + out.len);
+	size_t len = before.len + template_len(&conf->template, in) + after.len;
+	char *p, *at;
+
+	if (template_uses(&conf->template, TEMPLATE_HOST) && in->req->host.len == 0)
+		return (REASON_REQUEST_MALFORMED);
+	if (len > filter_target_max(fc))
+		return (REASON_URI_TOO_LONG);
+	p = arena_alloc(fc->arena, len + 1);
+	if (p == NULL)
+		return (REASON_OVERLOADED);
+	at = template_put(&conf->template, in, mempcpy(p, before.p, before.len));
+	at = mempcpy(at, after.p, after.len);
+	*path_r = slice_of(p, (size_t)(at - p));
+	return (template_settle_path(fc->arena, in->req, conf->encodes_slash, path_r));
+}
+
+/* By a template; *path_r stays empty where the regex does not match. */
+static enum reason
+apply_template(struct filter_call *fc, const struct msg_req *req, struct slice *path_r)
+{
+	const struct rewrite_conf *conf = fc->conf;
+	struct regex_captures captures;
+	struct template_input in = { .req = req };
+	struct slice out = req->path;
+
+	*path_r = SLICE_NONE;
+	if (conf->re != NULL) {
+		switch (filter_search(fc, conf->re, req->path, &captures)) {
+		case REGEX_MATCH:
+			in.captures = &captures;
+			break;
+		case REGEX_NO_MATCH:
+			return (REASON_NONE);
+		case REGEX_LIMIT:
+			return (REASON_MATCH_LIMIT);
+		}
 	}
+	if (conf->kind == REWRITE_PART)
+		out = captures.at[0];
+	/* A match may end before it begins, by \K. */
+	if (out.p == NULL)
+		return (REASON_NONE);
+	return (make_path(fc, &in, out, path_r));
+}
+
+static enum reason
+apply_prefix(struct filter_call *fc, const struct msg_req *req, struct slice *path_r)
+{
+	const struct rewrite_conf *conf = fc->conf;
+	struct slice rest = rest_of_path(fc, req);
+	char *p = arena_alloc(fc->arena, conf->text.len + rest.len + 1);
+
+	if (p == NULL)
+		return (REASON_OVERLOADED);
+	memcpy(p, conf->text.p, conf->text.len);
+	if (rest.len > 0)
+		memcpy(p + conf->text.len, rest.p, rest.len);
+	*path_r = slice_of(p, conf->text.len + rest.len);
+	return (REASON_NONE);
 }
 
 static enum filter_verdict
 on_rewrite(struct filter_call *fc, struct msg_req *req)
 {
 	const struct rewrite_conf *conf = fc->conf;
-	struct slice rest;
-	char *p;
+	enum reason reason = REASON_NONE;
+	struct slice path = conf->text;
 
 	if (!has_path(req))
 		return (FILTER_NEXT);
-	if (conf->is_whole) {
-		set_path(fc, req, conf->whole);
-		return (FILTER_NEXT);
-	}
-	rest = rest_of_path(fc, req);
-	p = arena_alloc(fc->arena, conf->begin.len + rest.len + 1);
-	if (p == NULL) {
-		filter_fault(fc, REASON_OVERLOADED);
+	if (conf->kind == REWRITE_BEGIN)
+		reason = apply_prefix(fc, req, &path);
+	else if (conf->kind != REWRITE_WHOLE)
+		reason = apply_template(fc, req, &path);
+	if (reason != REASON_NONE) {
+		filter_fault(fc, reason);
 		return (FILTER_FAULT);
 	}
-	memcpy(p, conf->begin.p, conf->begin.len);
-	if (rest.len > 0)
-		memcpy(p + conf->begin.len, rest.p, rest.len);
-	set_path(fc, req, slice_of(p, conf->begin.len + rest.len));
+	if (path.p != NULL)
+		set_path(fc, req, path);
 	return (FILTER_NEXT);
 }
 

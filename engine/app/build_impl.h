@@ -149,6 +149,10 @@ bool	build_changed_slot(const struct build_changes *, struct slice name, uint32_
    catalog, which is b->catalog then, is of no more use. */
 void	build_changed_commit(struct build *);
 
+/* build_redirect.c. `regex`: the one that the route matches paths by, or NULL. */
+void	build_redirect(struct build *, const struct route_conf *, const struct regex *regex,
+	    struct arena *kept, struct route_redirect *);
+
 /* build.c: what registry_extend() returned. */
 unsigned build_first_filter(void);
 

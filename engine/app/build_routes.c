@@ -262,67 +262,12 @@ act_split(struct routes *r, const struct route_conf *c, struct route *route)
 	route->split = s;
 }
 
-/* Of "http://host..." or "https://host..." what stands between the slashes and the path. */
-static struct slice
-authority_of(struct slice url)
-{
-	struct slice rest = slice_skip(url, slice_has_prefix(url, SLICE("https://")) ? 8 : 7);
-	size_t n = 0;
-
-	while (n < rest.len && rest.p[n] != '/' && rest.p[n] != '?' && rest.p[n] != '#')
-		n++;
-	return (slice_sub(rest, 0, n));
-}
-
-/* Bytes that may stand in a URL (RFC 3986, 2.2 and 2.3) and "%". */
-static bool
-is_url_text(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.p[i] <= ' ' || s.p[i] > '~' || strchr("\"<>\\^`{|}", s.p[i]) != NULL)
-			return (false);
-	}
-	return (true);
-}
-
-static void
-check_target(struct routes *r, const struct route_conf *c, struct slice to)
-{
-	const char *why = NULL;
-	struct slice host;
-
-	if (slice_has_prefix(to, SLICE("//")))
-		why = "\"//\" begins another host's name, not a path; write http:// or https://";
-	else if (slice_has_prefix(to, SLICE("/")))
-		why = NULL;
-	else if (!slice_has_prefix(to, SLICE("http://")) &&
-	    !slice_has_prefix(to, SLICE("https://")))
-		why = "a path or a URL with http:// or https:// is due";
-	else if (!uri_split_authority(authority_of(to), &host))
-		why = "the URL has no host, or one that is none";
-	if (why == NULL && !is_url_text(to))
-		why = "bytes other than those of a URL are written %XX";
-	if (why != NULL)
-		diag_error(r->b->diag, schema_mark(&c->redirect->obj, "to"),
-		    "redirect to \"%.*s\": %s", build_slice_len(to), to.p, why);
-}
-
 static void
 act_redirect(struct routes *r, const struct route_conf *c, struct route *route)
 {
 	struct route_redirect *rd = arena_znew(r->kept, struct route_redirect);
-	struct slice to = c->redirect->to;
-	size_t n = 0;
 
-	if (!schema_is_wrong(&c->redirect->obj, "to") && schema_has(&c->redirect->obj, "to"))
-		check_target(r, c, to);
-	to = keep(r, to);
-	while (n < to.len && to.p[n] != '?' && to.p[n] != '#')
-		n++;
-	rd->to = slice_sub(to, 0, n);
-	rd->tail = slice_skip(to, n);
-	rd->status = (uint16_t)c->redirect->status;
-	rd->keep_rest = c->prefix.len > 0;
+	build_redirect(r->b, c, NULL, r->kept, rd);
 	route->action = ROUTE_REDIRECT;
 	route->redirect = rd;
 }

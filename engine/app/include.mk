@@ -21,6 +21,7 @@ libengine_app_a_SOURCES = \
 	engine/app/build_impl.h \
 	engine/app/build_parts.c \
 	engine/app/build_policy.c \
+	engine/app/build_redirect.c \
 	engine/app/build_routes.c \
 	engine/app/build_show.c \
 	engine/app/reload.h \

@@ -217,7 +217,7 @@ enum step_rc
 ex_step_act(struct exchange *ex)
 {
 	const struct route *r = ex->route;
-	bool ok;
+	enum reason reason;
 
 	switch ((enum route_action)r->action) {
 	case ROUTE_UPSTREAM:
@@ -225,16 +225,16 @@ ex_step_act(struct exchange *ex)
 	case ROUTE_SPLIT:
 		return (forward(ex, split_upstream(ex)));
 	case ROUTE_REDIRECT:
-		ok = redirect_make(ex);
+		reason = redirect_make(ex);
 		break;
 	case ROUTE_RESPOND:
-		ok = respond_make(ex);
+		reason = respond_make(ex);
 		break;
 	default:
 		never("route_action");
 	}
-	if (!ok)
-		return (ex_fault(ex, REASON_OVERLOADED));
+	if (reason != REASON_NONE)
+		return (ex_fault(ex, reason));
 	ex->local = true;
 	return (ex_go(ex, EX_RESP_FILTERS));
 }

@@ -89,6 +89,19 @@ filter_set_target(struct filter_call *fc, struct slice path, struct slice query,
 	req->has_query = has_query;
 }
 
+size_t
+filter_target_max(const struct filter_call *fc)
+{
+	return (ex_of(fc)->down->local->limits.codec.line_bytes);
+}
+
+enum regex_result
+filter_search(const struct filter_call *fc, const struct regex *re, struct slice subject,
+    struct regex_captures *captures_r)
+{
+	return (regex_search(re, proxy_of(ex_of(fc)->worker)->regex, subject, captures_r));
+}
+
 const struct msg_req *
 filter_request(const struct filter_call *fc)
 {

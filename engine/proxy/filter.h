@@ -29,6 +29,7 @@
 #include "engine/http/reason.h"
 #include "engine/mem/arena.h"
 #include "engine/mem/err.h"
+#include "engine/regex/regex.h"
 #include "engine/worker/pending.h"
 
 struct diag;
@@ -47,6 +48,7 @@ struct snapshot_build {
 	struct slice		 path;		/* of the route, as written; for messages */
 	bool			 has_prefix;	/* it is written, be it wrong, */
 	bool			 is_below_root;	/* and is not `/` */
+	const struct regex	*regex;		/* that the route matches paths by; NULL: none */
 	struct slice		 route;		/* its name, for messages */
 	const struct schema_obj	*own;		/* those on the route itself, not inherited */
 	const struct schema_obj	*policies;	/* all of them; set by registry_chain() */
@@ -173,6 +175,12 @@ void	filter_set_target(struct filter_call *, struct slice path, struct slice que
 const struct msg_req *filter_request(const struct filter_call *);
 /* Is it a preflight (Fetch, 4.8), and would this route also serve the request that it announces? */
 enum filter_preflight filter_preflight(const struct filter_call *);
+/* The longest that may be: what the listener takes of a request's first line, in bytes. */
+size_t	filter_target_max(const struct filter_call *);
+/* regex_search() with what this worker keeps for it. REGEX_LIMIT: fault with REASON_MATCH_LIMIT. */
+enum regex_result filter_search(const struct filter_call *, const struct regex *,
+	    struct slice subject, struct regex_captures *captures_r);
+
 /* What is known of the client. Address: the peer's, or the one that trusted proxies named. */
 const struct addr *filter_client(const struct filter_call *);
 /* Is the peer one of the listener's trusted proxies? */

@@ -53,4 +53,6 @@ libengine_proxy_a_SOURCES = \
 	engine/proxy/router_build.c \
 	engine/proxy/router_int.h \
 	engine/proxy/router_ties.c \
-	engine/proxy/steps.def
+	engine/proxy/steps.def \
+	engine/proxy/template.c \
+	engine/proxy/template.h

@@ -4,13 +4,13 @@
 
 /*
  * The two actions of a route that need no upstream. Each fills ex->resp through local_reply.h.
- * False: no memory.
+ * Not REASON_NONE: it could not, and the request ends so.
  */
-#include <stdbool.h>
+#include "engine/http/reason.h"
 
 struct exchange;
 
-bool	redirect_make(struct exchange *);
-bool	respond_make(struct exchange *);
+enum reason	redirect_make(struct exchange *);
+enum reason	respond_make(struct exchange *);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "engine/base/slice.h"
+#include "engine/proxy/template.h"
 #include "engine/upstream/lb_key.h"
 #include "engine/worker/snapshot.h"
 
@@ -42,12 +43,17 @@ struct route_split {
 };
 
 struct route_redirect {
-	struct slice	 to;		/* a path, or an absolute URL */
+	struct template	 origin;	/* of an absolute URL; or empty */
+	struct template	 path;
 	/* its own query, which the request's gives way to, and fragment */
-	struct slice	 tail;
+	struct template	 tail;
+	const struct regex *regex;	/* of the route, if its captures are wanted; or NULL */
 	uint16_t	 status;	/* 301, 302, 303, 307, 308 */
 	/* the route has a prefix: `to` takes its place, the rest is kept */
 	bool		 keep_rest;
+	bool		 keep_query;
+	bool		 needs_host;
+	bool		 encodes_slash;	/* `to` itself */
 };
 
 struct route_respond {

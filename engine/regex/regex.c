@@ -267,7 +267,7 @@ take_captures(struct regex_work *work, struct slice subject, size_t n,
 	for (size_t i = 0; i < REGEX_CAPTURES; i++) {
 		size_t from = i < n ? pairs[2 * i] : PCRE2_UNSET, to = i < n ? pairs[2 * i + 1] : 0;
 
-		captures_r->at[i] = from < to && to <= subject.len ?
+		captures_r->at[i] = from <= to && to <= subject.len ?
 		    slice_of(subject.p + from, to - from) :
 		    SLICE_NONE;
 	}

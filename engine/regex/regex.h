@@ -43,7 +43,8 @@ enum regex_result {
 	REGEX_LIMIT /* not known: too many steps, or too deep; the caller fails closed */
 };
 
-/* $0 to $9, slices of the subject; those that took no part, or do not exist, are empty. */
+/* $0 to $9, slices of the subject, also where they matched nothing; those that took no part, or do
+   not exist, are SLICE_NONE. */
 struct regex_captures {
 	struct slice at[REGEX_CAPTURES];
 };

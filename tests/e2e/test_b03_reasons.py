@@ -35,6 +35,7 @@ routes:
   - { name: total, prefix: /total, upstream: u, timeout: { total: 300ms } }
   - { name: ip, prefix: /ip, upstream: u, ip: { deny: [127.0.0.0/8] } }
   - { name: refuses, prefix: /refuses, upstream: refuses }
+  - { name: bomb, prefix: /bomb, upstream: u, rewrite: { regex: "^/bomb/(a+)+$", with: /o } }
   - { name: full, prefix: /full, upstream: full, timeout: { connect: 300ms } }
   - { name: lost, prefix: /lost, upstream: lost }
 admin: { listen: "127.0.0.1:@admin@" }
@@ -128,6 +129,9 @@ class Ways:
 
     def method_refused(self):
         return self.raw("CONNECT a.test:80 HTTP/1.1\r\nHost: a.test:80\r\n\r\n")
+
+    def match_limit(self):
+        return self.get("/bomb/" + "a" * 60 + "!")
 
     def expectation_failed(self):
         return self.get("/o", [("Expect", "more")])

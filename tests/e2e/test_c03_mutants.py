@@ -111,6 +111,12 @@ routes:
     redirect:
       to: /new
       status: 307
+  - name: swap
+    prefix: /swap
+    upstream: users
+    rewrite:
+      regex: ^/swap/([a-z]+)/([0-9]+)$
+      with: /$2/$1
   - name: fourth
     prefix: /closed
     respond:

@@ -70,6 +70,7 @@ write_file(const struct run *r, char *text, size_t size)
 static void
 check_run(const struct run *r)
 {
+	const char *fields = strchr(r->request, '|') == NULL ? "" : strchr(r->request, '|') + 1;
 	char text[4096];
 	struct sim_conn *c;
 
@@ -77,9 +78,8 @@ check_run(const struct run *r)
 	rig_start(&runs_program, text);
 	sim_server("10.0.0.1:80", SIM_ACCEPT);
 	c = sim_client_connect(8080);
-	snprintf(text, sizeof text, "%.*s HTTP/1.1\r\nHost: h\r\n%s\r\n",
-	    (int)strcspn(r->request, "|"), r->request,
-	    strchr(r->request, '|') == NULL ? "" : strchr(r->request, '|') + 1);
+	snprintf(text, sizeof text, "%.*s HTTP/1.1\r\n%s%s\r\n", (int)strcspn(r->request, "|"),
+	    r->request, strncmp(fields, "Host: ", 6) == 0 ? "" : "Host: h\r\n", fields);
 	sim_send(c, slice_str(text));
 	sim_run_until_idle();
 	answer(r, text, sizeof text);

@@ -31,7 +31,7 @@ struct run {
 	const char *listener;	/* more of it, or "" */
 	/* without `upstream:`; with a `|` instead all routes, each from `- ` on, split by it */
 	const char *route;
-	const char *request;	/* request line's method and target, then fields */
+	const char *request;	/* request line's method and target, `|`, fields; Host first, or h */
 	const char *response;	/* fields of the upstream's */
 	const char *to_upstream, *not_to_upstream;	/* NULL: it must not be asked */
 	const char *to_client, *not_to_client;

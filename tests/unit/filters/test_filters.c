@@ -236,7 +236,7 @@ test_mistakes(void **state)
 	static const struct mistake cases[] = {
 		{ "prefix: /a, strip_prefix: true, rewrite: { path: /x }", "strip_prefix and rewrite" },
 		{ "prefix: /a, rewrite: { path: /x, prefix: /y }", "\"path\" and \"prefix\"" },
-		{ "prefix: /a, rewrite: {}", "one of \"path\" and \"prefix\" is due" },
+		{ "prefix: /a, rewrite: {}", "one of \"path\", \"prefix\" and \"regex\" is due" },
 		{ "prefix: /a, rewrite: { path: \"/a/../..\" }", "is no path" },
 		{ "prefix: /a, rewrite: { path: x }", "error" },
 		{ "prefix: /a, rewrite: /x", "error" },

@@ -374,7 +374,7 @@ test_without_meaning(void **state)
 #define TWO   "listeners: { web: { listen: 127.0.0.1:1 }, b: { listen: 127.0.0.1:2 } }\n"
 #define SPARE "routes:\n  - { prefix: /spare, upstream: u }\n"
 	static const char *const targets[] = { "//other", "https://", "http://a b/",
-		"https://{host}/", "/a b", "/a\\r\\nX: y", "/\\xe4", "ftp://a/", "/a|b" };
+		"https://{hots}/", "/a b", "/a\\r\\nX: y", "/\\xe4", "ftp://a/", "/a|b" };
 	struct snapshot *s;
 	char text[512];
 
