@@ -8,6 +8,12 @@ dist_weirexamples_DATA = \
 	conf/examples/minimal.yaml \
 	conf/examples/rewrite.yaml
 
+weirdropdir = $(weirexamplesdir)/conf.d
+dist_weirdrop_DATA = \
+	conf/examples/conf.d/nginx.yaml \
+	conf/examples/conf.d/node.yaml \
+	conf/examples/conf.d/python.yaml
+
 # The file in force is its owner's: it is made where there is none, and never written over.
 INSTALLED_CONF = $(DESTDIR)$(weirconfdir)/gateway.yaml
 

@@ -153,6 +153,9 @@ void	build_changed_commit(struct build *);
 void	build_redirect(struct build *, const struct route_conf *, const struct regex *regex,
 	    struct arena *kept, struct route_redirect *);
 
+/* build_type.c: the media type of a file, by its name; static. */
+struct slice build_media_type(struct slice file);
+
 /* build.c: what registry_extend() returned. */
 unsigned build_first_filter(void);
 

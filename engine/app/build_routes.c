@@ -299,7 +299,9 @@ act_respond(struct routes *r, const struct route_conf *c, struct route *route)
 
 	rs->status = (uint16_t)rc->status;
 	rs->body = respond_body(r, rc);
-	if (rs->body.len > 0)
+	if (rc->file.len > 0)
+		rs->content_type = build_media_type(rc->file);
+	else if (rs->body.len > 0)
 		rs->content_type = SLICE("text/plain; charset=utf-8");
 	if (rs->body.len > 0 && (rs->status == 204 || rs->status == 304))
 		diag_error(r->b->diag, schema_mark(&rc->obj, "status"),

@@ -24,6 +24,7 @@ libengine_app_a_SOURCES = \
 	engine/app/build_redirect.c \
 	engine/app/build_routes.c \
 	engine/app/build_show.c \
+	engine/app/build_type.c \
 	engine/app/reload.h \
 	engine/app/sockets.c engine/app/sockets.h \
 	engine/app/start.c
