@@ -275,10 +275,10 @@ same_target(const struct gate *ga, const struct route *a, const struct gate *gb,
 		    gate_upstream(gb, b->upstream)->part.hash);
 		break;
 	case ROUTE_SPLIT:
-		assert_int_equal(a->n_split, b->n_split);
-		for (unsigned i = 0; i < a->n_split; i++)
-			assert_true(slice_eq(upstream_name(ga, a->split[i].upstream),
-			    upstream_name(gb, b->split[i].upstream)));
+		assert_int_equal(a->split->n, b->split->n);
+		for (unsigned i = 0; i < a->split->n; i++)
+			assert_true(slice_eq(upstream_name(ga, a->split->v[i].upstream),
+			    upstream_name(gb, b->split->v[i].upstream)));
 		break;
 	case ROUTE_RESPOND:
 		assert_true(slice_eq(a->respond->body, b->respond->body));
