@@ -20,6 +20,7 @@ struct gateway_conf {
 	const struct app_limits_conf		*limits;
 	const struct proxy_log_conf		*log;
 	const struct admin_conf			*admin;
+	bool					 watch;
 	uint64_t				 workers;
 };
 
@@ -44,6 +45,8 @@ static const struct schema_row rows[] = {
 	    .flags = SCHEMA_ALWAYS, .help = "where the process is watched and told what to do"),
 	SCHEMA_ROW("log", OBJECT, struct gateway_conf, log, .sub = &proxy_log_schema,
 	    .flags = SCHEMA_ALWAYS, .help = "what is written about requests and about the process"),
+	SCHEMA_ROW("watch", BOOL, struct gateway_conf, watch, .def = "false",
+	    .help = "reload when a file that was read, or one that would be, has changed"),
 	SCHEMA_ROW("workers", INT, struct gateway_conf, workers, .def = "auto", .min = 1,
 	    .max = WORKER_MAX - 2, .flags = SCHEMA_CAN_AUTO,
 	    .help = "event loops, one thread each; auto: as many as CPUs that we may use"),
@@ -64,6 +67,7 @@ gateway_view(const struct schema_obj *root, struct app_view *v)
 		.limits = c->limits,
 		.log = c->log,
 		.admin = c->admin,
+		.watch = c->watch,
 		.workers = c->workers,
 	};
 }

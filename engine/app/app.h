@@ -37,6 +37,7 @@ struct app_view {
 	const struct proxy_log_conf		*log;
 	const struct admin_conf			*admin;
 	uint64_t				 workers;	/* SCALAR_AUTO */
+	bool					 watch;		/* a change of the files reloads */
 };
 
 struct app_program {

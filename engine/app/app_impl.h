@@ -64,6 +64,13 @@ struct app {
 	bool				 draining;
 	/* SIGHUP came before the first generation was in force */
 	bool				 reload_due;
+	/* `watch: true`: app_watch.c */
+	struct {
+		bool		 is_wanted;	/* by the configuration in force */
+		struct watch	*w;		/* NULL: nothing is watched */
+		struct timer	 quiet;
+		uint64_t	 since_ms;	/* of the first change; 0: none */
+	}				 watching;
 	struct timer			 drain_end;
 	unsigned			 n_drained;
 };
@@ -93,6 +100,11 @@ void	app_abort(struct app *);
 void	app_commit(struct app *, const struct gate *);
 /* app_reload.c. Metrics of the configuration: a generation was loaded, or one was refused. */
 void	app_tell_config(struct app *, bool ok);
+
+/* app_watch.c. Watches what is in force and what was read just now (may be NULL), if the
+   configuration in force wants that. */
+void	app_watch_update(struct app *, const struct sources *read);
+void	app_watch_end(struct app *);
 
 /* app_drain.c: stop accepting, finish, end the loop; at the latest after the time allowed. */
 void	app_drain(struct app *);

@@ -126,6 +126,9 @@ finish(struct app *app, bool ok)
 		upstream_names_abort(app->names);
 	log_end(app, ok);
 	app_tell_config(app, ok);
+	if (ok)
+		app->watching.is_wanted = r->build.view.watch;
+	app_watch_update(app, r->build.sources);
 	tell(&r->told, &(const struct reload_end){ .ok = ok, .no_memory = r->build.no_memory,
 	    .diag = r->build.diag });
 	build_fini(&r->build);
@@ -153,6 +156,8 @@ begin(struct app *app)
 	struct build *b = &r->build;
 
 	r->is_running = true;
+	/* Folders may have been replaced; from here on no change is missed. */
+	app_watch_update(app, NULL);
 	if (!build_run(b, app->prog, &app->load, app->current, app->generation + 1)) {
 		finish(app, false);
 		return;

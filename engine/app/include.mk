@@ -14,6 +14,7 @@ libengine_app_a_SOURCES = \
 	engine/app/app_options.c \
 	engine/app/app_parts.c \
 	engine/app/app_reload.c \
+	engine/app/app_watch.c \
 	engine/app/build.c engine/app/build.h \
 	engine/app/build_catalog.c \
 	engine/app/build_changes.c \

@@ -266,6 +266,8 @@ publish_first(struct app *app, struct build *b)
 	app_commit(app, gate);
 	app->generation = 1;
 	app_tell_config(app, true);
+	app->watching.is_wanted = b->view.watch;
+	app_watch_update(app, NULL);
 	log_info("%s %s: %u workers, %u listeners, %u routes, %u upstreams", app->prog->name,
 	    PACKAGE_VERSION, app->n_workers, gate->n_listeners, gate->n_routes,
 	    gate->n_upstreams);
@@ -325,6 +327,7 @@ start_run(struct app *app)
 		loop_run(app->main.loop);
 		timer_clear(&app->drain_end);
 		app_reload_cancel(app);
+		app_watch_end(app);
 	}
 	stop_workers(app);
 	admin_free(&app->admin);

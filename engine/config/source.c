@@ -258,8 +258,15 @@ sources_new(struct sources *before, yaml_lookup_fn lookup, void *lookup_arg)
 	ss->lookup = lookup;
 	ss->lookup_arg = lookup_arg;
 	vec_init(&ss->v, arena);
+	vec_init(&ss->patterns, arena);
 	map_init(&ss->by_name, arena);
 	return (ss);
+}
+
+void
+sources_looked_for(struct sources *ss, const char *pattern)
+{
+	vec_push(&ss->patterns, arena_cstr(ss->arena, slice_str(pattern)));
 }
 
 struct sources *

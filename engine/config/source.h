@@ -81,6 +81,7 @@ struct sources {
 	yaml_lookup_fn lookup; /* NULL: the environment */
 	void *lookup_arg;
 	VEC(struct sources_item) v; /* in the order in which they were read */
+	VEC(const char *) patterns; /* by which files were looked for */
 	struct map by_name;         /* to struct source */
 	struct arena *making;       /* of a source that is not in `v` yet */
 	struct source *last;        /* that sources_find() found */
@@ -105,6 +106,8 @@ struct sources_item *sources_read(
     struct sources *, const char *path, size_t max_bytes, const char **why_r);
 /* One of the set before, as it was. */
 struct sources_item *sources_take(struct sources *, const struct sources_item *);
+/* Files were looked for by this pattern of a shell, whether there were any or not. */
+void sources_looked_for(struct sources *, const char *pattern);
 /* Whose name is `name`, or NULL. */
 struct source *sources_find(struct sources *, const char *name);
 

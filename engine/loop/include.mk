@@ -17,5 +17,7 @@ libengine_loop_a_SOURCES = \
 	engine/loop/timer.h \
 	engine/loop/turn.c \
 	engine/loop/turn.h \
+	engine/loop/watch.c \
+	engine/loop/watch.h \
 	engine/loop/wheel.c \
 	engine/loop/wheel.h

@@ -7,7 +7,8 @@ libsim_a_SOURCES = \
 	tests/sim/sim_int.h \
 	tests/sim/sim_loop.c \
 	tests/sim/sim_net.c \
-	tests/sim/sim_resolve.c
+	tests/sim/sim_resolve.c \
+	tests/sim/sim_watch.c
 
 check_PROGRAMS += tests/sim/run_sim
 tests_sim_run_sim_SOURCES = \
