@@ -92,11 +92,28 @@ show_list(const struct schema_row *row, const struct schema_list *l, const struc
 	}
 }
 
+/* An alternative that is one word: `balance: round_robin`. */
+static bool
+show_word(const struct schema_obj *obj, const struct node *n, FILE *out)
+{
+	const struct schema_state *st = schema_state_of(obj->schema);
+	unsigned i = (unsigned)st->scalar;
+
+	if (st->scalar < 0 || !(st->rows[i].flags & SCHEMA_WORD) ||
+	    (obj->present & ~schema_bit(i)) != 0)
+		return (false);
+	fputc(' ', out);
+	schema_value_print(&st->rows[i], st->rows[i].type, schema_slot(st, obj, i), out);
+	show_origin(n, out);
+	return (true);
+}
+
 static void
 show_map(const struct schema_row *row, const struct schema_map *m, const struct node *n, int depth,
     FILE *out)
 {
 	size_t size = schema_value_size(row->elem);
+	const struct schema_obj *obj;
 
 	if (m->count == 0) {
 		fputs(" {}", out);
@@ -105,17 +122,20 @@ show_map(const struct schema_row *row, const struct schema_map *m, const struct 
 	}
 	show_origin(n, out);
 	for (uint32_t i = 0; i < m->count; i++) {
+		const struct node *entry = m->nodes != NULL ? m->nodes[i] : NULL;
+
 		indent(depth + 1, out);
 		schema_print_text(m->keys[i], out);
 		fputc(':', out);
 		if (is_block(row)) {
-			show_below(SCHEMA_OBJ_AT(struct schema_obj, *m, i),
-			    m->nodes != NULL ? m->nodes[i] : NULL, depth + 2, out);
+			obj = SCHEMA_OBJ_AT(struct schema_obj, *m, i);
+			if (!show_word(obj, entry, out))
+				show_below(obj, entry, depth + 2, out);
 			continue;
 		}
 		fputc(' ', out);
 		schema_value_print(row, row->elem, (const char *)m->items + i * size, out);
-		show_origin(m->nodes != NULL ? m->nodes[i] : NULL, out);
+		show_origin(entry, out);
 	}
 }
 
@@ -136,22 +156,6 @@ is_absent(const struct schema_state *st, const struct schema_obj *obj, unsigned 
 		return (p == NULL);
 	}
 	return (!(obj->present & schema_bit(i)) && row->def == NULL);
-}
-
-/* An alternative that is one word: `balance: round_robin`. */
-static bool
-show_word(const struct schema_obj *obj, const struct node *n, FILE *out)
-{
-	const struct schema_state *st = schema_state_of(obj->schema);
-	unsigned i = (unsigned)st->scalar;
-
-	if (st->scalar < 0 || !(st->rows[i].flags & SCHEMA_WORD) ||
-	    (obj->present & ~schema_bit(i)) != 0)
-		return (false);
-	fputc(' ', out);
-	schema_value_print(&st->rows[i], st->rows[i].type, schema_slot(st, obj, i), out);
-	show_origin(n, out);
-	return (true);
 }
 
 static void
