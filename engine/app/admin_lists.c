@@ -155,6 +155,43 @@ listeners_of(const struct gate *gate, uint64_t bits)
 	return (all);
 }
 
+/* As the file says it: a value, or a map with the one key that stands there. */
+static json_t *
+field_of(const struct router_field *f)
+{
+	json_t *o;
+
+	if (f->kind == ROUTER_FIELD_IS)
+		return (admin_json_text(f->value));
+	o = json_object();
+	if (f->kind == ROUTER_FIELD_PREFIX)
+		(void)json_object_set_new(o, "prefix", admin_json_text(f->value));
+	else if (f->kind == ROUTER_FIELD_REGEX)
+		(void)json_object_set_new(o, "regex", admin_json_text(regex_pattern(f->regex)));
+	else
+		(void)json_object_set_new(o, "present",
+		    json_boolean(f->kind == ROUTER_FIELD_PRESENT));
+	return (o);
+}
+
+static void
+put_fields(json_t *o, const char *key, const struct router_rule *rule, bool is_query)
+{
+	json_t *all = NULL;
+
+	for (unsigned i = 0; i < rule->n_fields; i++) {
+		const struct router_field *f = &rule->fields[i];
+
+		if (f->is_query != is_query)
+			continue;
+		if (all == NULL)
+			all = json_object();
+		(void)json_object_setn_new(all, f->name.p, f->name.len, field_of(f));
+	}
+	if (all != NULL)
+		(void)json_object_set_new(o, key, all);
+}
+
 /* Only what the route names: a key that is not there means all. */
 static json_t *
 route_of(const struct gate *gate, const struct router_rule *rule, uint64_t listeners)
@@ -166,12 +203,17 @@ route_of(const struct gate *gate, const struct router_rule *rule, uint64_t liste
 	(void)json_object_set_new(o, "place", admin_json_mark(rule->mark));
 	if (rule->n_hosts > 0)
 		(void)json_object_set_new(o, "hosts", texts_of(rule->hosts, rule->n_hosts));
-	if (rule->path.len > 0)
+	if (rule->regex != NULL)
+		(void)json_object_set_new(o, "regex",
+		    admin_json_text(regex_pattern(rule->regex)));
+	else if (rule->path.len > 0)
 		(void)json_object_set_new(o, "path", admin_json_text(rule->path));
 	else
 		(void)json_object_set_new(o, "prefix", admin_json_text(rule->prefix));
 	if (rule->methods != 0)
 		(void)json_object_set_new(o, "methods", methods_of(rule));
+	put_fields(o, "headers", rule, false);
+	put_fields(o, "query", rule, true);
 	if (listeners != 0)
 		(void)json_object_set_new(o, "listeners", listeners_of(gate, listeners));
 	put_action(o, gate, route);

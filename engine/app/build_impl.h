@@ -105,6 +105,41 @@ void	build_policies_begin(struct build_policies *, struct arena *kept);
 const struct route_policy *build_policy(struct build_policies *, unsigned layer,
 	    const struct route_conf *, const struct route *);
 
+/* What the compilation of routes works on. */
+struct routes {
+	struct build			*b;
+	struct build_names		*names;
+	struct build_policies		 policies;
+	struct map			 route_names;	/* to struct route_conf */
+	/* of the file in hand: */
+	struct build_file		*file;
+	struct arena			*kept;		/* its own: what a worker may meet */
+	struct router_rule		*rules;		/* of routes whose matchers are sound */
+	unsigned			 n_rules;
+	struct map			 hosts;		/* names that are kept, each once */
+	struct map			 uses;		/* of upstreams; kept too */
+	struct map			 regexes;	/* by their pattern, each once */
+};
+
+/* build_match.c: what it matches. False: other routes cannot be compared with it. */
+bool	build_match(struct routes *, const struct route_conf *, struct router_rule *);
+/* What no request can reach. Whether two routes are in each other's way the router says. */
+void	build_check_reached(struct routes *, const struct route_conf *, const struct router_rule *,
+	    bool allows_encoded_slash);
+/* The same pattern is the same expression. NULL: it is empty, or none, which was reported. */
+const struct regex *build_regex(struct routes *, struct slice pattern, struct mark);
+/* A copy for as long as the file's part lives. */
+struct slice build_keep(struct routes *, struct slice);
+/* A name that nothing of this kind bears. */
+void	build_miss(struct build *, struct mark, const char *kind, const struct schema_map *,
+	    struct slice name);
+
+static inline struct mark
+build_place(const struct route_conf *c, const char *key)
+{
+	return (schema_mark(&c->obj, key));
+}
+
 /* build_routes.c: routes of the files that are not shared, and the router of all. */
 void	build_routes(struct build *, struct build_names *, struct build_layers *before);
 

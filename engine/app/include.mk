@@ -20,6 +20,7 @@ libengine_app_a_SOURCES = \
 	engine/app/build_changes.c \
 	engine/app/build_file.c \
 	engine/app/build_impl.h \
+	engine/app/build_match.c \
 	engine/app/build_parts.c \
 	engine/app/build_policy.c \
 	engine/app/build_redirect.c \

@@ -15,6 +15,7 @@
 #define CC_NORETURN		__attribute__((noreturn))
 #define CC_MUST_USE		__attribute__((warn_unused_result))
 #define CC_COLD			__attribute__((cold, noinline))
+#define CC_NOINLINE		__attribute__((noinline))
 #define CC_ALWAYS_INLINE	inline __attribute__((always_inline))
 
 /* Aligns a type or a member to n bytes, normally CC_CACHELINE(64). */

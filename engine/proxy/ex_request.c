@@ -42,11 +42,22 @@ read_path(struct exchange *ex, bool *encoded_slash_r)
 	never("uri_rc");
 }
 
-static const struct route *
-find_route(const struct exchange *ex, unsigned method, struct slice method_text)
+static enum router_rc
+find_route(const struct exchange *ex, unsigned method, struct slice method_text,
+    const struct route **route_r)
 {
-	return (router_find(gate_of(ex)->router, ex->req.host, ex->req.path, method, method_text,
-	    ex->down->local->index));
+	struct router_request req = {
+		.host = ex->req.host,
+		.path = ex->req.path,
+		.query = ex->req.query,
+		.method_text = method_text,
+		.headers = &ex->req.m.headers,
+		.regex = proxy_of(ex->worker)->regex,
+		.method = method,
+		.listener = ex->down->local->index,
+	};
+
+	return (router_find(gate_of(ex)->router, &req, route_r));
 }
 
 /*
@@ -54,19 +65,21 @@ find_route(const struct exchange *ex, unsigned method, struct slice method_text)
  * answers it where it has a policy for that, whether it takes OPTIONS or not. Elsewhere it is an
  * OPTIONS request like any other; but no policy of a route may answer for another route.
  */
-static const struct route *
-find_preflight(struct exchange *ex, struct slice announced)
+static enum router_rc
+find_preflight(struct exchange *ex, struct slice announced, const struct route **route_r)
 {
-	const struct route *target = find_route(ex, method_of(announced), announced);
-	const struct route *r;
+	const struct route *target = NULL;
+	enum router_rc rc = find_route(ex, method_of(announced), announced, &target);
 
 	ex->preflight = PREFLIGHT_OWN;
-	if (target != NULL && target->policy->chain->answers_preflight)
-		return (target);
-	r = find_route(ex, ex->req.method, ex->req.method_text);
-	if (target != r)
+	*route_r = target;
+	if (rc == ROUTER_LIMIT || (target != NULL && target->policy->chain->answers_preflight))
+		return (rc);
+	*route_r = NULL;
+	rc = find_route(ex, ex->req.method, ex->req.method_text, route_r);
+	if (target != *route_r)
 		ex->preflight = PREFLIGHT_OTHER;
-	return (r);
+	return (rc);
 }
 
 /* The method that a preflight announces; empty: it is none. */
@@ -81,31 +94,34 @@ announced_method(const struct msg_req *req)
 	return (h == NULL || headers_next(&req->m.headers, h) != NULL ? SLICE("") : hdr_value(h));
 }
 
-static const struct route *
-route_of(struct exchange *ex)
+static enum router_rc
+route_of(struct exchange *ex, const struct route **route_r)
 {
 	struct slice announced = SLICE("");
 
 	if (unlikely(ex->req.method == METHOD_OPTIONS))
 		announced = announced_method(&ex->req);
 	if (unlikely(announced.len > 0))
-		return (find_preflight(ex, announced));
-	return (find_route(ex, ex->req.method, ex->req.method_text));
+		return (find_preflight(ex, announced, route_r));
+	return (find_route(ex, ex->req.method, ex->req.method_text, route_r));
 }
 
 enum step_rc
 ex_step_route(struct exchange *ex)
 {
 	const struct route_policy *policy;
-	const struct route *r;
+	const struct route *r = NULL;
+	enum router_rc rc;
 	enum reason reason;
 	bool encoded_slash;
 
 	reason = read_path(ex, &encoded_slash);
 	if (reason != REASON_NONE)
 		return (ex_fault(ex, reason));
-	r = route_of(ex);
-	if (r == NULL)
+	rc = route_of(ex, &r);
+	if (rc == ROUTER_LIMIT)
+		return (ex_fault(ex, REASON_MATCH_LIMIT));
+	if (rc == ROUTER_NONE)
 		return (ex_fault(ex, encoded_slash ? REASON_PATH_REFUSED : REASON_NO_ROUTE));
 	ex->route = r;
 	policy = r->policy;

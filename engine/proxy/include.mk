@@ -51,8 +51,11 @@ libengine_proxy_a_SOURCES = \
 	engine/proxy/router.c \
 	engine/proxy/router.h \
 	engine/proxy/router_build.c \
+	engine/proxy/router_fields.c \
 	engine/proxy/router_int.h \
 	engine/proxy/router_ties.c \
+	engine/proxy/router_trace.c \
+	engine/proxy/router_trace.h \
 	engine/proxy/steps.def \
 	engine/proxy/template.c \
 	engine/proxy/template.h

@@ -83,6 +83,33 @@ static const struct schema_group respond_groups[] = {
 static struct schema respond_schema = SCHEMA_DEFINE("respond", struct route_respond_conf,
     respond_rows, .groups = respond_groups, .is_alternative = true);
 
+/* The rows of what is asked of a field, but for the first. */
+#define FIELD_ROWS                                                                            \
+	SCHEMA_ROW("prefix", STRING, struct route_field_conf, prefix,                         \
+	    .flags = SCHEMA_NOT_EMPTY, .help = "a value begins so"),                          \
+	SCHEMA_ROW("regex", STRING, struct route_field_conf, regex,                           \
+	    .flags = SCHEMA_NOT_EMPTY, .help = "the expression is found in a value"),         \
+	SCHEMA_ROW("present", BOOL, struct route_field_conf, present,                         \
+	    .help = "true: it is there, with whatever value; false: it is not"),              \
+	SCHEMA_ROWS_END
+
+static const struct schema_row header_rows[] = {
+	SCHEMA_ROW("is", HEADER_VALUE, struct route_field_conf, is, .flags = SCHEMA_WORD),
+	FIELD_ROWS,
+};
+static const struct schema_row parameter_rows[] = {
+	SCHEMA_ROW("is", STRING, struct route_field_conf, is, .flags = SCHEMA_WORD),
+	FIELD_ROWS,
+};
+static const struct schema_group field_groups[] = {
+	{ .keys = { "is", "prefix", "regex", "present" }, .is_due = true },
+	{ .keys = { NULL } },
+};
+static struct schema header_schema = SCHEMA_DEFINE("header", struct route_field_conf,
+    header_rows, .groups = field_groups, .scalar = "is", .is_alternative = true);
+static struct schema parameter_schema = SCHEMA_DEFINE("parameter", struct route_field_conf,
+    parameter_rows, .groups = field_groups, .scalar = "is", .is_alternative = true);
+
 static const struct schema_row route_rows[] = {
 	SCHEMA_ROW("name", NAME, struct route_conf, name, .help = "for logs and messages"),
 	SCHEMA_ROW("hosts", LIST, struct route_conf, hosts, .elem = SCHEMA_HOST,
@@ -90,6 +117,15 @@ static const struct schema_row route_rows[] = {
 	SCHEMA_ROW("path", PATH, struct route_conf, path, .help = "this path alone"),
 	SCHEMA_ROW("prefix", PATH, struct route_conf, prefix,
 	    .help = "this path and all below it, by whole segments"),
+	SCHEMA_ROW("regex", STRING, struct route_conf, regex, .flags = SCHEMA_NOT_EMPTY,
+	    .help = "paths in which this is found; after prefixes other than /, in the order of "
+		    "the file"),
+	SCHEMA_ROW("headers", MAP, struct route_conf, headers, .key = SCHEMA_HEADER_NAME,
+	    .elem = SCHEMA_OBJECT, .sub = &header_schema, .flags = SCHEMA_NOT_EMPTY,
+	    .help = "requests with these header fields only: a value, or one of the keys below"),
+	SCHEMA_ROW("query", MAP, struct route_conf, query, .key = SCHEMA_STRING,
+	    .elem = SCHEMA_OBJECT, .sub = &parameter_schema, .flags = SCHEMA_NOT_EMPTY,
+	    .help = "requests with these parameters in the query only, as with headers"),
 	SCHEMA_ROW("methods", LIST, struct route_conf, methods, .elem = SCHEMA_METHOD,
 	    .flags = SCHEMA_NOT_EMPTY, .help = "these methods only; GET does not mean HEAD"),
 	SCHEMA_ROW("listeners", LIST, struct route_conf, listeners, .elem = SCHEMA_REF,
@@ -111,7 +147,7 @@ static const struct schema_row route_rows[] = {
 	SCHEMA_ROWS_END,
 };
 static const struct schema_group route_groups[] = {
-	{ .keys = { "path", "prefix" } },
+	{ .keys = { "path", "prefix", "regex" } },
 	{ .keys = { "upstream", "split", "redirect", "respond" }, .is_due = true },
 	{ .keys = { NULL } },
 };

@@ -53,12 +53,24 @@ struct route_respond_conf {
 	struct slice		 file;
 };
 
+/* What is asked of a header field or a parameter of the query: one of these. */
+struct route_field_conf {
+	struct schema_obj	 obj;
+	struct slice		 is;
+	struct slice		 prefix;
+	struct slice		 regex;
+	bool			 present;
+};
+
 struct route_conf {
 	struct schema_obj			 obj;
 	struct slice				 name;
 	struct schema_list			 hosts;		/* struct slice, lower case */
 	struct slice				 path;
 	struct slice				 prefix;
+	struct slice				 regex;
+	struct schema_map			 headers;	/* to struct route_field_conf */
+	struct schema_map			 query;		/* the same */
 	struct schema_list			 methods;	/* struct slice */
 	struct schema_list			 listeners;	/* struct slice */
 	struct slice				 upstream;

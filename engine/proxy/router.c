@@ -5,26 +5,15 @@
 #include "engine/base/check.h"
 #include "engine/proxy/router_int.h"
 
-/* What one lookup asks, the same for each host that is tried. */
-struct router_query {
-	struct slice	 path;
-	struct slice	 method_text;
-	uint64_t	 method;	/* its bit */
-	uint64_t	 listener;	/* its bit */
-	uint64_t	 full;		/* hash of the whole path, when has_full */
-	unsigned	 n;		/* depths in the arrays: 1 to n */
-	unsigned	 depth;		/* of the whole path, at most ROUTER_DEPTH_MAX */
-	bool		 has_full;
-	uint64_t	 hash[ROUTER_DEPTH_MAX + 1];
-	uint32_t	 end[ROUTER_DEPTH_MAX + 1];
-};
+/* What stands for a route where an expression came to no end. */
+static const struct route limit;
 
 /* One pass; no further than a key of this router can reach. */
-static void
-hash_path(const struct router *r, struct router_query *q)
+void
+router_hash_path(const struct router *r, struct router_query *q)
 {
-	const char *p = q->path.p;
-	size_t at = 0, n = q->path.len, len;
+	const char *p = q->req->path.p;
+	size_t at = 0, n = q->req->path.len, len;
 	uint64_t h = r->seed;
 	unsigned depth = 0;
 
@@ -53,10 +42,23 @@ has_method(const struct router_cand *c, const struct router_query *q)
 	if (q->method != (uint64_t)1 << METHOD_OTHER)
 		return (false);
 	for (uint32_t i = 0; i < c->n_names; i++) {
-		if (slice_eq(c->names[i], q->method_text))
+		if (slice_eq(c->names[i], q->req->method_text))
 			return (true);
 	}
 	return (false);
+}
+
+enum router_take
+router_takes(const struct router_cand *c, const struct router_query *q,
+    const struct router_field **field_r)
+{
+	if (!(c->listeners & q->listener))
+		return (ROUTER_TAKES_NOT_LISTENER);
+	if (!has_method(c, q))
+		return (ROUTER_TAKES_NOT_METHOD);
+	if (likely(c->more == NULL))
+		return (ROUTER_TAKES);
+	return (router_takes_fields(c->more, q->req, field_r));
 }
 
 /* The first of a list that takes the request. */
@@ -70,15 +72,19 @@ pick(router_ref list, const struct router_query *q)
 	if (list == 0)
 		return (NULL);
 	for (c = (const struct router_cand *)list;; c++) {
-		if ((c->listeners & q->listener) && has_method(c, q))
+		enum router_take take = router_takes(c, q, NULL);
+
+		if (take == ROUTER_TAKES)
 			return (c->route);
+		if (take == ROUTER_TAKES_LIMIT)
+			return (&limit);
 		if (c->is_last)
 			return (NULL);
 	}
 }
 
-static const struct router_key *
-find_key(const struct router *r, uint32_t host, uint64_t path_hash, struct slice path)
+const struct router_key *
+router_find_key(const struct router *r, uint32_t host, uint64_t path_hash, struct slice path)
 {
 	uint64_t x = router_hash_key(r, host, path_hash);
 	uint32_t tag = (uint32_t)(x >> 32);
@@ -109,7 +115,31 @@ prefetch_slot(const struct router *r, uint32_t host, const struct router_query *
 	__builtin_prefetch(&r->by_path.slots[x & r->by_path.mask]);
 }
 
-/* Exact path, prefixes from the longest on, `/`. */
+/* In order; an expression that comes to no end might have been the one. Away from the lookup of
+   those without expressions, as router_takes_fields() is, which has a large frame. */
+static CC_NOINLINE const struct route *
+find_regex(const struct router *r, uint32_t host, const struct router_query *q)
+{
+	const struct route *route;
+
+	for (const struct router_regex *x = &r->regexes[r->regex_of[host]];; x++) {
+		switch (regex_search_within(x->regex, q->req->regex, q->req->path, NULL)) {
+		case REGEX_MATCH:
+			route = pick(x->list, q);
+			if (route != NULL)
+				return (route);
+			break;
+		case REGEX_NO_MATCH:
+			break;
+		case REGEX_LIMIT:
+			return (&limit);
+		}
+		if (x->is_last)
+			return (NULL);
+	}
+}
+
+/* Exact path, prefixes from the longest on, expressions, `/`. */
 static const struct route *
 find_path(const struct router *r, uint32_t at, const struct router_query *q)
 {
@@ -121,16 +151,18 @@ find_path(const struct router *r, uint32_t at, const struct router_query *q)
 
 	prefetch_slot(r, at, q, depths & r->prefix_depths);
 	if (q->has_full && (host->exact_depths >> q->depth & 1)) {
-		k = find_key(r, at, q->full, q->path);
+		k = router_find_key(r, at, q->full, q->req->path);
 		route = k == NULL ? NULL : pick(k->exact, q);
 	}
 	depths &= host->prefix_depths;
 	for (; route == NULL && depths != 0; depths &= ~((uint64_t)1 << bits_highest(depths))) {
 		unsigned d = bits_highest(depths);
 
-		k = find_key(r, at, q->hash[d], slice_of(q->path.p, q->end[d]));
+		k = router_find_key(r, at, q->hash[d], slice_of(q->req->path.p, q->end[d]));
 		route = k == NULL ? NULL : pick(k->prefix, q);
 	}
+	if (unlikely(host->has_regex) && route == NULL)
+		route = find_regex(r, at, q);
 	return (route != NULL ? route : pick(host->root, q));
 }
 
@@ -152,34 +184,49 @@ router_find_host(const struct router *r, struct slice name, bool is_wildcard, ui
 	}
 }
 
-/*
- * From the longest suffix on. Only those that have the length and the number of dots of some
- * wildcard are looked up, so that a name of a hundred labels costs little more than one of three.
- */
-static const struct route *
-find_wildcard(const struct router *r, struct slice name, const struct router_query *q)
+void
+router_suffixes_init(struct router_suffixes *s, struct slice name)
 {
-	const struct route *route;
-	uint32_t host;
-	unsigned dots = router_count_dots(name);
-
+	s->name = name;
+	s->at = 1;
 	/* A name that begins with a dot has no label there. */
-	dots -= name.len > 0 && name.p[0] == '.';
-	for (size_t i = 1; i + 1 < name.len; i++) {
-		struct slice suffix = slice_skip(name, i + 1);
+	s->dots = router_count_dots(name) - (name.len > 0 && name.p[0] == '.');
+}
 
-		if (name.p[i] != '.')
+/*
+ * Only those that have the length and the number of dots of some wildcard are looked up, so that a
+ * name of a hundred labels costs little more than one of three.
+ */
+uint32_t
+router_next_wildcard(const struct router *r, struct router_suffixes *s)
+{
+	uint32_t host = ROUTER_NO_HOST;
+
+	for (; host == ROUTER_NO_HOST && s->at + 1 < s->name.len; s->at++) {
+		struct slice suffix = slice_skip(s->name, s->at + 1);
+
+		if (s->name.p[s->at] != '.')
 			continue;
-		dots--;
-		if (!(r->wildcard_dots & router_dots_bit(dots)) ||
+		s->dots--;
+		if (!(r->wildcard_dots & router_dots_bit(s->dots)) ||
 		    suffix.len > ROUTER_HOST_MAX || !bits_test(r->wildcards, suffix.len))
 			continue;
 		host = router_find_host(r, suffix, true, router_hash_host(r, suffix, true));
-		route = host == ROUTER_NO_HOST ? NULL : find_path(r, host, q);
-		if (route != NULL)
-			return (route);
 	}
-	return (NULL);
+	return (host);
+}
+
+static const struct route *
+find_wildcard(const struct router *r, const struct router_query *q)
+{
+	const struct route *route = NULL;
+	struct router_suffixes s;
+	uint32_t host;
+
+	router_suffixes_init(&s, q->host);
+	while (route == NULL && (host = router_next_wildcard(r, &s)) != ROUTER_NO_HOST)
+		route = find_path(r, host, q);
+	return (route);
 }
 
 /* Without ":port" and the dot that ends an absolute name; "[::1]" ends in a bracket. */
@@ -197,32 +244,47 @@ bare_host(struct slice host)
 	return (host);
 }
 
-const struct route *
-router_find(const struct router *r, struct slice host, struct slice path, unsigned method,
-    struct slice method_text, unsigned listener)
+void
+router_query_init(struct router_query *q, const struct router *r,
+    const struct router_request *req)
+{
+	must(req->method < METHOD__MAX && req->listener < 64);
+	q->req = req;
+	q->host = bare_host(req->host);
+	q->method = (uint64_t)1 << req->method;
+	q->listener = (uint64_t)1 << req->listener;
+	q->n = 0;
+	if (unlikely(r->has_regexes))
+		regex_allow(req->regex, ROUTER_STEPS);
+}
+
+enum router_rc
+router_find(const struct router *r, const struct router_request *req,
+    const struct route **route_r)
 {
 	struct router_query q;
 	const struct route *route = NULL;
 	uint64_t hash = 0;
 	uint32_t found;
 
-	must(method < METHOD__MAX && listener < 64);
-	host = bare_host(host);
-	if (r->has_hosts && host.len > 0) {
-		hash = router_hash_host(r, host, false);
+	router_query_init(&q, r, req);
+	if (r->has_hosts && q.host.len > 0) {
+		hash = router_hash_host(r, q.host, false);
 		__builtin_prefetch(&r->by_host.slots[hash & r->by_host.mask]);
 	}
-	q.path = path;
-	q.method_text = method_text;
-	q.method = (uint64_t)1 << method;
-	q.listener = (uint64_t)1 << listener;
-	q.n = 0;
-	hash_path(r, &q);
-	if (r->has_hosts && host.len > 0) {
-		found = router_find_host(r, host, false, hash);
+	router_hash_path(r, &q);
+	if (r->has_hosts && q.host.len > 0) {
+		found = router_find_host(r, q.host, false, hash);
 		route = found == ROUTER_NO_HOST ? NULL : find_path(r, found, &q);
 	}
 	if (route == NULL && r->has_wildcards)
-		route = find_wildcard(r, host, &q);
-	return (route != NULL ? route : find_path(r, 0, &q));
+		route = find_wildcard(r, &q);
+	if (route == NULL)
+		route = find_path(r, 0, &q);
+	if (route == NULL)
+		return (ROUTER_NONE);
+	if (unlikely(route == &limit))
+		return (ROUTER_LIMIT);
+	*route_r = route;
+	return (ROUTER_FOUND);
 }

@@ -18,17 +18,41 @@
 #include <stdint.h>
 
 #include "engine/base/slice.h"
+#include "engine/http/headers.h"
 #include "engine/http/msg.h"
 #include "engine/mem/arena.h"
 #include "engine/mem/err.h"
 #include "engine/proxy/route.h"
+#include "engine/regex/regex.h"
 
 struct router;
 
+enum router_field_kind {
+	ROUTER_FIELD_IS,	/* a value is exactly this */
+	ROUTER_FIELD_PREFIX,	/* a value begins so */
+	ROUTER_FIELD_REGEX,	/* the expression is found in a value */
+	ROUTER_FIELD_PRESENT,	/* it is there, with whatever value */
+	ROUTER_FIELD_ABSENT
+};
+
+/*
+ * What is asked of one header field or one parameter of the query. One that stands several times
+ * has several values, and any of them will do. Fields: lines as received, without blanks around;
+ * those of one connection (RFC 9110, 7.6.1) are never there. Parameters: name and value decoded
+ * (%XX and +) once; without `=` the value is empty. Case matters but in names of fields.
+ */
+struct router_field {
+	struct slice		 name;
+	struct slice		 value;		/* IS, PREFIX */
+	const struct regex	*regex;		/* REGEX */
+	uint8_t			 kind;		/* enum router_field_kind */
+	bool			 is_query;
+};
+
 /*
  * One route's matchers. What the slices point to and method_names outlive the router (the part's
- * arena). Neither path nor prefix: `prefix: /`. A slash at the end of a prefix changes nothing; 63
- * segments at most.
+ * arena). None of path, prefix and regex: `prefix: /`. A slash at the end of a prefix changes
+ * nothing; 63 segments at most.
  */
 struct router_rule {
 	const struct route	*route;
@@ -36,6 +60,11 @@ struct router_rule {
 	unsigned		 n_hosts;
 	struct slice		 path;		/* exact and canonical; empty: no exact path */
 	struct slice		 prefix;	/* canonical, "/" for all; empty: no prefix */
+	/* searched for in the canonical path; the same pattern is the same place in the order, that
+	   of the first rule of a host which has it */
+	const struct regex	*regex;
+	const struct router_field *fields;	/* of each name one, in any order */
+	unsigned		 n_fields;
 	uint64_t		 methods;	/* bits by enum http_method; 0: all */
 	const struct slice	*method_names;	/* those that are METHOD_OTHER */
 	unsigned		 n_method_names;
@@ -54,11 +83,35 @@ typedef void router_report_fn(void *arg, const struct router_rule *,
 struct router	*router_build(struct arena *, const struct router_rule *, unsigned n,
 		    router_report_fn *, void *arg);
 
+/* What is asked of a request; lives during the call. */
+struct router_request {
+	struct slice		 host;		/* with or without port and final dot, or empty */
+	struct slice		 path;		/* canonical, begins with a slash */
+	struct slice		 query;		/* as received, without `?` */
+	struct slice		 method_text;
+	const struct headers	*headers;
+	struct regex_work	*regex;
+	unsigned		 method;	/* enum http_method */
+	unsigned		 listener;	/* below 64 */
+};
+
+enum router_rc {
+	ROUTER_FOUND,
+	ROUTER_NONE,
+	ROUTER_LIMIT	/* an expression came to no end: which route it is cannot be said */
+};
+
+enum {
+	/* of all expressions of a lookup together: a millisecond or two in the worst case */
+	ROUTER_STEPS = 2 * REGEX_STEPS,
+	ROUTER_VALUE_MAX = 8192	/* bytes of an encoded parameter that an expression can see */
+};
+
 /*
- * Worker's thread; no allocation, at most about a microsecond whatever the number of routes.
- * `path` is canonical and begins with a slash; listener is below 64. NULL: no route.
+ * Worker's thread; no allocation; without expressions at most about a microsecond whatever the
+ * number of routes. *route_r is set for ROUTER_FOUND only.
  */
-const struct route *router_find(const struct router *, struct slice host, struct slice path,
-		    unsigned method, struct slice method_text, unsigned listener);
+enum router_rc	 router_find(const struct router *, const struct router_request *,
+		    const struct route **route_r);
 
 #endif

@@ -27,7 +27,15 @@ struct place {
 struct lists {
 	uint32_t	 exact;		/* places[x - 1]; 0: none */
 	uint32_t	 prefix;	/* of a host: of its root */
+	uint32_t	 pattern;	/* of a host: patterns[x - 1], in order */
 	uint64_t	 hash;
+};
+
+/* An expression of a host. */
+struct pattern {
+	const struct regex *regex;
+	uint32_t	 head;		/* places[head - 1] */
+	uint32_t	 next;
 };
 
 struct build {
@@ -44,12 +52,16 @@ struct build {
 	struct router_key *keys;
 	struct lists	*key_lists;
 	struct place	*places;
+	struct pattern	*patterns;
+	const struct router_more **more; /* by rule, once it was made */
 	uint32_t	 n_places;
+	uint32_t	 n_patterns;
 	uint32_t	 n_cands;
 	uint32_t	*sorted;	/* rules of the list in hand */
 	uint32_t	 tie_rule;	/* reported last */
 	uint32_t	 tie_other;
 	bool		 is_bad;
+	bool		 is_out_of_memory;
 };
 
 static void
@@ -145,6 +157,35 @@ add_place(struct build *b, uint32_t *head, uint32_t rule)
 	*head = ++b->n_places;
 }
 
+/* Each file compiles its own. */
+static bool
+is_same_regex(const struct regex *a, const struct regex *b)
+{
+	return (a == b || slice_eq(regex_pattern(a), regex_pattern(b)));
+}
+
+/* An expression stands where the first rule that has it does: rules come from the last to the
+   first, so it goes to the front with each. */
+static void
+add_pattern(struct build *b, uint32_t host, uint32_t rule)
+{
+	const struct regex *regex = b->rules[rule].regex;
+	uint32_t *first = &b->host_lists[host].pattern, *link = first, at;
+
+	while (*link != 0 && !is_same_regex(b->patterns[*link - 1].regex, regex))
+		link = &b->patterns[*link - 1].next;
+	at = *link;
+	if (at != 0) {
+		*link = b->patterns[at - 1].next;
+	} else {
+		at = ++b->n_patterns;
+		b->patterns[at - 1].regex = regex;
+	}
+	b->patterns[at - 1].next = *first;
+	*first = at;
+	add_place(b, &b->patterns[at - 1].head, rule);
+}
+
 /* What a rule matches by, made ready: an exact path or a prefix (len 0: `/`). */
 struct matcher {
 	struct slice	 path;
@@ -159,6 +200,10 @@ place_rule(struct build *b, uint32_t rule, const struct matcher *m, uint32_t hos
 	uint64_t bit = (uint64_t)1 << (m->depth < ROUTER_DEPTH_MAX ? m->depth : ROUTER_DEPTH_MAX);
 	uint32_t key;
 
+	if (b->rules[rule].regex != NULL) {
+		add_pattern(b, host, rule);
+		return;
+	}
 	if (m->path.len == 0) {
 		add_place(b, &b->host_lists[host].prefix, rule);
 		return;
@@ -267,16 +312,49 @@ on_tie(void *arg, uint32_t rule, uint32_t other)
 	    "they match the same requests, and neither has more matchers");
 }
 
+/* Expressions last: what else is asked costs less, and often decides. NULL: nothing is asked, or no
+   memory. */
+static const struct router_more *
+more_of(struct build *b, uint32_t at)
+{
+	const struct router_rule *rule = &b->rules[at];
+	struct router_more *more;
+	struct router_field *v;
+	unsigned n = 0;
+
+	if (rule->n_fields == 0 || b->more[at] != NULL)
+		return (b->more[at]);
+	more = arena_znew(b->out, struct router_more);
+	v = arena_zarray(b->out, rule->n_fields, sizeof *v);
+	if (more == NULL || v == NULL)
+		return (NULL);
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (unsigned i = 0; i < rule->n_fields; i++) {
+			if ((rule->fields[i].kind == ROUTER_FIELD_REGEX) == (pass == 1))
+				v[n++] = rule->fields[i];
+		}
+	}
+	b->r->has_regexes |= v[n - 1].kind == ROUTER_FIELD_REGEX;
+	more->fields = v;
+	more->n_fields = n;
+	b->more[at] = more;
+	return (more);
+}
+
 static void
-fill_cand(struct router_cand *c, const struct router_rule *rule)
+fill_cand(struct build *b, struct router_cand *c, uint32_t at)
 {
 	const uint64_t other = (uint64_t)1 << METHOD_OTHER;
+	const struct router_rule *rule = &b->rules[at];
 
 	c->route = rule->route;
 	c->listeners = rule->listeners == 0 ? UINT64_MAX : rule->listeners;
-	c->methods = router_n_matchers(rule) == 0 ? UINT64_MAX : rule->methods & ~other;
+	c->methods = router_has_methods(rule) ? rule->methods & ~other : UINT64_MAX;
 	c->names = rule->method_names;
 	c->n_names = rule->n_method_names;
+	c->more = more_of(b, at);
+	if (rule->n_fields > 0 && c->more == NULL)
+		b->is_out_of_memory = true;
 	for (unsigned i = 0; i < rule->n_method_names; i++) {
 		enum http_method m = method_of(rule->method_names[i]);
 
@@ -310,7 +388,27 @@ count_list(const struct build *b, uint32_t head)
 	return (n);
 }
 
-/* The candidates of a list, most matchers first. */
+/* Most matchers first, those of as many in the order of the file. */
+static void
+sort_list(struct build *b, uint32_t head, struct router_list *list)
+{
+	unsigned most = 0, n;
+
+	for (uint32_t at = head; at != 0; at = b->places[at - 1].next) {
+		n = router_n_matchers(&b->rules[b->places[at - 1].rule]);
+		most = n > most ? n : most;
+	}
+	for (unsigned left = most + 1; left-- > 0;) {
+		for (uint32_t at = head; at != 0; at = b->places[at - 1].next) {
+			uint32_t rule = b->places[at - 1].rule;
+
+			if (router_n_matchers(&b->rules[rule]) == left)
+				b->sorted[list->n++] = rule;
+		}
+	}
+}
+
+/* The candidates of a list. */
 static router_ref
 lay_list(struct build *b, uint32_t head)
 {
@@ -322,17 +420,10 @@ lay_list(struct build *b, uint32_t head)
 		return (0);
 	if (only != NULL)
 		return ((router_ref)only->route | ROUTER_ONLY);
-	for (unsigned left = 2; left-- > 0;) {
-		for (uint32_t at = head; at != 0; at = b->places[at - 1].next) {
-			uint32_t rule = b->places[at - 1].rule;
-
-			if (router_n_matchers(&b->rules[rule]) == left)
-				b->sorted[list.n++] = rule;
-		}
-	}
+	sort_list(b, head, &list);
 	router_find_ties(&list, b->scratch, on_tie, b);
 	for (uint32_t i = 0; i < list.n; i++)
-		fill_cand(&b->r->cands[b->n_cands++], &b->rules[b->sorted[i]]);
+		fill_cand(b, &b->r->cands[b->n_cands++], b->sorted[i]);
 	b->r->cands[b->n_cands - 1].is_last = true;
 	return ((router_ref)first);
 }
@@ -349,6 +440,8 @@ begin(struct build *b, size_t n)
 	b->key_lists = arena_zarray(s, n, sizeof(*b->key_lists));
 	b->places = arena_zarray(s, n, sizeof(*b->places));
 	b->sorted = arena_zarray(s, n, sizeof(*b->sorted));
+	b->patterns = arena_zarray(s, n, sizeof(*b->patterns));
+	b->more = arena_zarray(s, b->n_rules, sizeof(*b->more));
 	(void)table_make(s, n + 1, &b->r->by_host);
 	(void)table_make(s, n, &b->r->by_path);
 	b->r->hosts = b->hosts;
@@ -357,18 +450,54 @@ begin(struct build *b, size_t n)
 	b->tie_rule = b->tie_other = UINT32_MAX;
 }
 
+static uint32_t
+count_cands(const struct build *b)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < b->r->n_hosts; i++)
+		n += count_list(b, b->host_lists[i].prefix);
+	for (uint32_t i = 0; i < b->n_patterns; i++)
+		n += count_list(b, b->patterns[i].head);
+	for (uint32_t i = 0; i < b->r->n_keys; i++)
+		n += count_list(b, b->key_lists[i].exact) + count_list(b, b->key_lists[i].prefix);
+	return (n);
+}
+
+/* The expressions of all hosts. False: no memory. */
+static bool
+lay_patterns(struct build *b)
+{
+	struct router *r = b->r;
+	uint32_t *of, n = 0;
+
+	if (b->n_patterns == 0)
+		return (true);
+	r->regexes = arena_zarray(b->out, b->n_patterns, sizeof(*r->regexes));
+	r->regex_of = of = arena_zarray(b->out, r->n_hosts, sizeof(*of));
+	if (r->regexes == NULL || of == NULL)
+		return (false);
+	r->has_regexes = true;
+	for (uint32_t host = 0; host < r->n_hosts; host++) {
+		uint32_t at = b->host_lists[host].pattern;
+
+		of[host] = n;
+		r->hosts[host].has_regex = at != 0;
+		for (; at != 0; at = b->patterns[at - 1].next)
+			r->regexes[n++] = (struct router_regex){ b->patterns[at - 1].regex,
+				lay_list(b, b->patterns[at - 1].head),
+				b->patterns[at - 1].next == 0 };
+	}
+	return (true);
+}
+
 /* False: no memory. */
 static bool
 lay_out(struct build *b)
 {
 	struct router *r = b->r;
-	uint32_t n_cands = 0;
+	uint32_t n_cands = count_cands(b);
 
-	for (uint32_t i = 0; i < r->n_hosts; i++)
-		n_cands += count_list(b, b->host_lists[i].prefix);
-	for (uint32_t i = 0; i < r->n_keys; i++)
-		n_cands += count_list(b, b->key_lists[i].exact) +
-		    count_list(b, b->key_lists[i].prefix);
 	r->hosts = arena_zlines(b->out, r->n_hosts, sizeof(*r->hosts));
 	r->keys = arena_zlines(b->out, r->n_keys, sizeof(*r->keys));
 	r->cands = arena_zarray(b->out, n_cands, sizeof(*r->cands));
@@ -388,7 +517,7 @@ lay_out(struct build *b)
 		r->keys[i].prefix = lay_list(b, b->key_lists[i].prefix);
 		table_put(&r->by_path, b->key_lists[i].hash, i);
 	}
-	return (true);
+	return (lay_patterns(b) && !b->is_out_of_memory);
 }
 
 /* False: too many for the indices. */

@@ -26,12 +26,19 @@ enum {
 	ROUTER_HOST_MAX = 255	/* bytes of a name (RFC 1035, 2.3.4) */
 };
 
+/* What a rule asks of header fields and of the query; few rules do. */
+struct router_more {
+	const struct router_field *fields;
+	unsigned		 n_fields;
+};
+
 /* One rule's right to a path: what else must hold. */
 struct router_cand {
 	const struct route	*route;
 	uint64_t		 methods;	/* bits; METHOD_OTHER's bit: every method */
 	uint64_t		 listeners;	/* bits */
 	const struct slice	*names;		/* methods without a bit */
+	const struct router_more *more;		/* NULL: nothing */
 	uint32_t		 n_names;
 	bool			 is_last;	/* of its list */
 };
@@ -66,9 +73,17 @@ struct router_host {
 	uint64_t	 prefix_depths;	/* bit d: there are prefixes of d segments */
 	uint64_t	 exact_depths;	/* the same for exact paths; 63 and more are bit 63 */
 	router_ref	 root;		/* of `prefix: /` */
-	bool		 is_wildcard;
+	bool		 is_wildcard:1;
+	bool		 has_regex:1;	/* router.regex_of */
 	uint8_t		 len;
 	char		 name[ROUTER_NAME_INLINE]; /* of a wildcard: what follows "*." */
+};
+
+/* An expression of a host and who has it; those of a host lie side by side, in order. */
+struct router_regex {
+	const struct regex	*regex;
+	router_ref		 list;
+	bool			 is_last;	/* of the host */
 };
 
 /* Text that lies in `room` bytes at `at`, or elsewhere. */
@@ -122,6 +137,8 @@ struct router {
 	struct router_host	*hosts;
 	struct router_key	*keys;
 	struct router_cand	*cands;
+	struct router_regex	*regexes;
+	const uint32_t		*regex_of;	/* by host: its first one; NULL: no host has any */
 	uint64_t		 prefix_depths;	/* of all hosts */
 	size_t			 max_exact;	/* bytes of the longest exact path */
 	uint64_t		 seed;
@@ -131,8 +148,53 @@ struct router {
 	uint32_t		 n_keys;
 	bool			 has_hosts;	/* exact ones */
 	bool			 has_wildcards;
+	bool			 has_regexes;	/* of paths or of fields */
 	uint8_t			 key[SIPHASH_KEY_BYTES];
 };
+
+/* What one lookup asks, the same for each host that is tried. */
+struct router_query {
+	const struct router_request *req;
+	struct slice	 host;	/* without port and final dot */
+	uint64_t	 method;	/* its bit */
+	uint64_t	 listener;	/* its bit */
+	uint64_t	 full;		/* hash of the whole path, when has_full */
+	unsigned	 n;		/* depths in the arrays: 1 to n */
+	unsigned	 depth;		/* of the whole path, at most ROUTER_DEPTH_MAX */
+	bool		 has_full;
+	uint64_t	 hash[ROUTER_DEPTH_MAX + 1];
+	uint32_t	 end[ROUTER_DEPTH_MAX + 1];
+};
+
+/* Whether a candidate takes the request; what it does not like. */
+enum router_take {
+	ROUTER_TAKES,
+	ROUTER_TAKES_NOT_LISTENER,
+	ROUTER_TAKES_NOT_METHOD,
+	ROUTER_TAKES_NOT_FIELD,
+	ROUTER_TAKES_LIMIT	/* not known */
+};
+
+/* *field_r (may be NULL): with NOT_FIELD and LIMIT the field. */
+enum router_take router_takes(const struct router_cand *, const struct router_query *,
+		    const struct router_field **field_r);
+enum router_take router_takes_fields(const struct router_more *, const struct router_request *,
+		    const struct router_field **field_r);
+
+/* The parts of a lookup. The query before router_hash_path() knows of no path. */
+void		 router_query_init(struct router_query *, const struct router *,
+		    const struct router_request *);
+void		 router_hash_path(const struct router *, struct router_query *);
+const struct router_key *router_find_key(const struct router *, uint32_t host,
+		    uint64_t path_hash, struct slice path);
+/* The wildcard hosts of a name, from the longest suffix on. ROUTER_NO_HOST: no more. */
+struct router_suffixes {
+	struct slice	 name;
+	size_t		 at;
+	unsigned	 dots;
+};
+void		 router_suffixes_init(struct router_suffixes *, struct slice name);
+uint32_t	 router_next_wildcard(const struct router *, struct router_suffixes *);
 
 static inline uint64_t
 router_mix(uint64_t a, uint64_t b)
@@ -239,16 +301,23 @@ struct router_list {
 	uint32_t	 n;
 };
 
-/* Matchers of a rule besides host and path. */
-static inline unsigned
-router_n_matchers(const struct router_rule *rule)
+static inline bool
+router_has_methods(const struct router_rule *rule)
 {
 	return (rule->methods != 0 || rule->n_method_names != 0);
 }
 
+/* Matchers of a rule besides host and path. */
+static inline unsigned
+router_n_matchers(const struct router_rule *rule)
+{
+	return (router_has_methods(rule) + rule->n_fields);
+}
+
 /*
  * Calls on_tie(arg, rule, other) once for each rule of the list that ties with an earlier one.
- * Linear in rules times methods. Allocates from scratch and gives it back.
+ * Linear in rules times methods; rules that ask for fields are linear too as long as most ask for
+ * values of one of them, else in pairs. Allocates from scratch and gives it back.
  */
 void	router_find_ties(const struct router_list *, struct arena *scratch,
 	    void (*on_tie)(void *arg, uint32_t rule, uint32_t other), void *arg);

@@ -27,6 +27,7 @@ enum {
 struct regex {
 	unsigned magic;
 	uint32_t groups;
+	struct slice pattern;
 	size_t silent_bytes; /* how many bytes may go by between two calls, unseen by on_item() */
 	bool is_jit;
 	bool is_out_of_memory; /* an allocation for this expression failed */
@@ -38,8 +39,8 @@ struct regex {
 struct regex_work {
 	unsigned magic;
 	const struct regex *re;
-	uint64_t steps;
-	size_t at; /* where the match was at the last call */
+	int64_t steps; /* that are left */
+	size_t at;     /* where the match was at the last call */
 	pcre2_match_data *data;
 	pcre2_match_context *context;
 	pcre2_jit_stack *stack; /* NULL: no JIT */
@@ -167,8 +168,16 @@ regex_compile(struct arena *arena, struct slice pattern, struct mark mark, enum 
 	}
 	(void)pcre2_pattern_info(re->code, PCRE2_INFO_CAPTURECOUNT, &re->groups);
 	re->silent_bytes = silent_bytes(re->code, pattern);
+	re->pattern = arena_dup(arena, pattern);
 	*re_r = re;
 	return (NULL);
+}
+
+struct slice
+regex_pattern(const struct regex *re)
+{
+	CHECK_OBJ(re, REGEX_MAGIC);
+	return (re->pattern);
 }
 
 unsigned
@@ -199,10 +208,10 @@ on_item(pcre2_callout_block *block, void *ctx)
 	silent = work->re->silent_bytes;
 	if (silent > block->subject_length)
 		silent = block->subject_length;
-	work->steps += 1 + (at > work->at ? at - work->at : work->at - at) +
-	    silent / SILENT_BYTES_A_STEP;
+	work->steps -= (int64_t)(1 + (at > work->at ? at - work->at : work->at - at) +
+	    silent / SILENT_BYTES_A_STEP);
 	work->at = at;
-	return (work->steps > REGEX_STEPS ? PCRE2_ERROR_CALLOUT : 0);
+	return (work->steps < 0 ? PCRE2_ERROR_CALLOUT : 0);
 }
 
 static bool
@@ -273,8 +282,23 @@ take_captures(struct regex_work *work, struct slice subject, size_t n,
 	}
 }
 
+void
+regex_allow(struct regex_work *work, unsigned steps)
+{
+	CHECK_OBJ(work, REGEX_WORK_MAGIC);
+	work->steps = steps;
+}
+
 enum regex_result
 regex_search(const struct regex *re, struct regex_work *work, struct slice subject,
+    struct regex_captures *captures_r)
+{
+	regex_allow(work, REGEX_STEPS);
+	return (regex_search_within(re, work, subject, captures_r));
+}
+
+enum regex_result
+regex_search_within(const struct regex *re, struct regex_work *work, struct slice subject,
     struct regex_captures *captures_r)
 {
 	int n;
@@ -282,7 +306,6 @@ regex_search(const struct regex *re, struct regex_work *work, struct slice subje
 	CHECK_OBJ(re, REGEX_MAGIC);
 	CHECK_OBJ(work, REGEX_WORK_MAGIC);
 	work->re = re;
-	work->steps = 0;
 	work->at = 0;
 	n = pcre2_match(re->code, (PCRE2_SPTR)bytes_of(subject), subject.len, 0, 0, work->data,
 	    work->context);

@@ -50,13 +50,16 @@ struct regex_captures {
 };
 
 /*
- * At load, on the main thread.  The pattern is not kept.  What the expression takes from the
+ * At load, on the main thread.  The pattern is copied.  What the expression takes from the
  * allocator goes with the arena (ARENA_X; no memory: as arena_alloc()).  Error: what is wrong and
  * at which byte.  Where the system gives no memory for code the expression is interpreted, which is
  * some times slower.
  */
 struct err *regex_compile(struct arena *arena, struct slice pattern, struct mark mark,
     enum regex_flags flags, const struct regex **re_r) CC_MUST_USE;
+
+/* The pattern, for messages. */
+struct slice regex_pattern(const struct regex *re);
 
 /* How many groups capture: 3 means that $1, $2 and $3 exist. */
 unsigned regex_groups(const struct regex *re);
@@ -74,6 +77,14 @@ void regex_work_free(struct regex_work **wp); /* *wp may be NULL */
  * REGEX_STACK_BYTES at most) to what the deepest match so far needed.
  */
 enum regex_result regex_search(const struct regex *re, struct regex_work *work,
+    struct slice subject, struct regex_captures *captures_r);
+
+/*
+ * A search that is one of several, which together may take as many steps as regex_allow() said:
+ * what a request may cost that is tried against any number of expressions.
+ */
+void regex_allow(struct regex_work *work, unsigned steps);
+enum regex_result regex_search_within(const struct regex *re, struct regex_work *work,
     struct slice subject, struct regex_captures *captures_r);
 
 /* The library below, as in "pcre2 10.42 with JIT"; for `version`. */

@@ -221,3 +221,32 @@ def test_an_idle_route_is_small(start, origin):
     gw.reload(conf(many).replace("/v1/", "/v2/"))
     assert gw.get("/v2/p7", host="h7.test").status == 200
     gw.until(is_small, what="less than 1 KiB a route after a reload")
+
+
+def test_expressions_headers_and_query(start, origin):
+    gw = start("""
+version: 1
+listeners: { web: { listen: "127.0.0.1:@web@" } }
+upstreams: { u: { servers: ["@u@"] } }
+routes:
+  - { name: img, regex: "^/img/([0-9]+)", redirect: { to: "/i/$1" } }
+  - { name: bomb, regex: "^/bomb(a+)+$", respond: { body: bomb } }
+  - { name: beta, prefix: /v1, headers: { X-Beta: "1" }, respond: { body: beta } }
+  - { name: german, prefix: /v1, query: { lang: { prefix: de } }, headers: { X-Beta: { present: false } }, respond: { body: german } }
+  - { name: rest, respond: { body: rest } }
+  - { name: forward, path: /forward, upstream: u }
+workers: 1
+""", u=origin.address)
+
+    def body(target, *fields):
+        return gw.get(target, list(fields)).body
+    assert gw.get("/img/42/x").get("location") == b"/i/42"
+    assert body("/bombaaa") == b"bomb"
+    # not `rest`: an expression that was not finished might have been the one
+    refused = gw.get("/bomb" + "a" * 60 + "!")
+    assert refused.status == 400 and json.loads(refused.body)["reason"] == "match_limit"
+    assert body("/v1", ("x-beta", "1")) == b"beta"
+    assert body("/v1?lang=de", ("x-beta", "1")) == b"beta"
+    assert body("/v1?a&lang=%64e-AT") == b"german"
+    assert body("/v1?lang=en") == b"rest"
+    assert body("/v1", ("x-beta", "2")) == b"rest"

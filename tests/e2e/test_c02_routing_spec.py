@@ -11,6 +11,7 @@ import os
 import random
 import re
 import subprocess
+import urllib.parse
 
 UNRESERVED = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 METHODS = ["GET", "POST", "PUT", "PURGE"]
@@ -20,6 +21,10 @@ HOSTS = ["a.test", "b.test", "x.a.test", "*.a.test", "*.x.a.test", "*.test", "[f
 ASKED = ["a.test", "b.test", "x.a.test", "y.x.a.test", "z.y.x.a.test", "c.test", "test", "xa.test",
          "[fd00::1]", "10.0.0.1", "a.test.example"]
 SEGMENTS = ["a", "b", "ab", "A", "a;p", "c.d", "a%2Fb", "~x", "..c", "%C3%A9", "%20"]
+PATTERNS = ["^/a", "b$", "/[ab]/", "^/(a|ab)/?$", "c.d", "(?i)/A"]
+FIELDS = ["X-A", "X-B", "x-c"]
+PARAMETERS = ["q", "a", "r s"]
+VALUES = ["1", "2", "12", "", "de", "de-AT", "a b", "%41"]
 
 
 # ---- the contract ----
@@ -66,15 +71,15 @@ def pattern(host):
 
 
 def host_rank(route, host):
-    """How well the best of the route's hosts fits; None: not at all."""
+    """How well the best of the route's hosts fits, and which it is; None: not at all."""
     if "hosts" not in route:
-        return (0, 0)
+        return (0, 0, "")
     fits = []
     for p in map(pattern, route["hosts"]):
         if p == host:
-            fits.append((2, 0))
+            fits.append((2, 0, p))
         elif p.startswith("*.") and host.endswith(p[1:]) and len(host) > len(p[1:]):
-            fits.append((1, len(p)))
+            fits.append((1, len(p), p))
     return max(fits, default=None)
 
 
@@ -83,31 +88,84 @@ def prefix_of(route):
     return canonical(route.get("prefix", "/"))[0].rstrip("/")
 
 
-def path_rank(route, path):
+def place(routes, expression, host):
+    """Of an expression: that of the first route which has it on that host."""
+    return min(i for i, r in enumerate(routes) if r.get("regex") == expression and
+               host in list(map(pattern, r.get("hosts", [""]))))
+
+
+def path_rank(routes, route, path, host):
+    """The host is the route's own that fits."""
     if "path" in route:
         return (2, 0) if canonical(route["path"])[0] == path else None
+    if "regex" in route:
+        return (.5, -place(routes, route["regex"], host)) if re.search(route["regex"], path) else None
     prefix = prefix_of(route)
     if path == prefix or path.startswith(prefix + "/"):
         return (1, len(prefix.split("/"))) if prefix else (0, 0)
     return None
 
 
+def parameters(query):
+    """What a query means: names and values, decoded once."""
+    pieces = [piece.partition("=") for piece in (query or "").split("&") if piece]
+    return [(urllib.parse.unquote_plus(n, "latin-1"), urllib.parse.unquote_plus(v, "latin-1"))
+            for n, _, v in pieces]
+
+
+def meets(want, values):
+    """Of the values of one name any will do."""
+    if isinstance(want, str):
+        return want in values
+    if "prefix" in want:
+        return any(v.startswith(want["prefix"]) for v in values)
+    if "regex" in want:
+        return any(re.search(want["regex"], v) for v in values)
+    return want["present"] == bool(values)
+
+
+def fields_fit(route, fields, query):
+    return all(meets(want, [v for n, v in fields if n.lower() == name.lower()])
+               for name, want in route.get("headers", {}).items()) and \
+        all(meets(want, [v for n, v in parameters(query) if n == name])
+            for name, want in route.get("query", {}).items())
+
+
 def matches(route, listener, method):
     return listener in route.get("listeners", LISTENERS) and method in route.get("methods", [method])
 
 
-def choose(routes, listener, host, path, method):
+def matchers(route):
+    return ("methods" in route) + len(route.get("headers", {})) + len(route.get("query", {}))
+
+
+def choose(routes, listener, host, path, method, fields=(), query=None):
     ranked = []
     for route in routes:
-        h, p = host_rank(route, host), path_rank(route, path)
-        if h is not None and p is not None and matches(route, listener, method):
-            ranked.append(((h, p, "methods" in route), route))
+        h = host_rank(route, host)
+        p = h and path_rank(routes, route, path, h[2])
+        if h and p and matches(route, listener, method) and fields_fit(route, fields, query):
+            ranked.append(((h, p, matchers(route)), route))
+    # the first of the best: two values of one name may be what two routes ask for
     return max(ranked, key=lambda x: x[0])[1] if ranked else None
+
+
+def told_apart(a, b):
+    """Of some name they want two things that no value is both of."""
+    for kind, same in (("headers", str.lower), ("query", str)):
+        one = {same(n): w for n, w in a.get(kind, {}).items()}
+        other = {same(n): w for n, w in b.get(kind, {}).items()}
+        for v, w in ((one[n], other[n]) for n in one.keys() & other.keys()):
+            absent = [x == {"present": False} for x in (v, w)]
+            if absent[0] != absent[1] or isinstance(v, str) and isinstance(w, str) and v != w:
+                return True
+    return False
 
 
 def tie(a, b):
     """Some request fits both, and neither fits it better."""
-    if ("methods" in a) != ("methods" in b) or ("path" in a) != ("path" in b):
+    if matchers(a) != matchers(b) or told_apart(a, b) or a.get("regex") != b.get("regex") or \
+            ("path" in a) != ("path" in b):
         return False
     if "path" in a and canonical(a["path"])[0] != canonical(b["path"])[0]:
         return False
@@ -162,17 +220,27 @@ def some_action(rnd):
         {"redirect": {"to": rnd.choice(["/n", "/n/", "https://n.test", "https://n.test/n/"])}}])
 
 
+def some_wants(rnd, names):
+    return {name: rnd.choice([rnd.choice(VALUES)] * 3 + [
+        {"prefix": rnd.choice(["1", "de", "a"])}, {"regex": rnd.choice(["^d", "2$", "a b|1"])},
+        {"present": True}, {"present": False}]) for name in rnd.sample(names, rnd.randint(1, 2))}
+
+
 def some_route(rnd, name):
     route = {"name": name, "response_headers": {"set": {"X-Route": name}}, **some_action(rnd)}
-    kind = rnd.choice(["path", "prefix", "prefix", None])
+    kind = rnd.choice(["path", "prefix", "prefix", "regex", None])
     if kind:
-        route[kind] = some_path(rnd)
+        route[kind] = rnd.choice(PATTERNS) if kind == "regex" else some_path(rnd)
     if kind != "prefix":
         route.pop("strip_prefix", None)     # it needs one
     if rnd.random() < .5:
         route["hosts"] = rnd.sample(HOSTS, rnd.randint(1, 3))
     if rnd.random() < .4:
         route["methods"] = rnd.sample(METHODS, rnd.randint(1, 3))
+    if rnd.random() < .3:
+        route["headers"] = some_wants(rnd, FIELDS)
+    if rnd.random() < .3:
+        route["query"] = some_wants(rnd, PARAMETERS)
     if rnd.random() < .3:
         route["listeners"] = [rnd.choice(LISTENERS)]
     if rnd.random() < .3 or "%2F" in route.get("path", route.get("prefix", "")):
@@ -204,8 +272,26 @@ def disguise_one(rnd, c):
     return c
 
 
+def spelled(rnd, text):
+    """A part of a query that means the text."""
+    return "".join("%%%02x" % ord(c) if c in "%&=+" or rnd.random() < .1 else
+                   rnd.choice(["+", "%20"]) if c == " " else c for c in text)
+
+
+def some_query(rnd):
+    if rnd.random() < .4:
+        return rnd.choice([None, None, "", "q", "a=%2F&b=//../", "&&a=1%zz&q=%"])
+    return "&".join(spelled(rnd, rnd.choice(PARAMETERS)) + "=" + spelled(rnd, rnd.choice(VALUES))
+                    for _ in range(rnd.randint(1, 3)))
+
+
+def some_fields(rnd):
+    return [(rnd.choice([n, n.lower(), n.upper()]), rnd.choice(VALUES)) for n in
+            rnd.choices(FIELDS, k=rnd.choice([0, 0, 1, 1, 2, 3]))]
+
+
 def some_request(rnd, routes):
-    known = [r.get("path", r.get("prefix", "/")) for r in routes]
+    known = [r.get("path", r.get("prefix", "/a/b" if "regex" in r else "/")) for r in routes]
     path = rnd.choice(known) + rnd.choice(["", "", "/a", "/a/b", "/b/"]) if rnd.random() < .8 else \
         some_path(rnd, 5)
     raw = re.sub("(%[0-9A-Fa-f]{2})|(.)", lambda m: m[1] or disguise_one(rnd, m[2]), path)
@@ -215,7 +301,7 @@ def some_request(rnd, routes):
     if rnd.random() < .2 and "[" not in host and ":" not in host:
         host += "."
     return (rnd.choice(LISTENERS), rnd.choice(METHODS), host, raw,
-            rnd.choice([None, None, "", "q", "a=%2F&b=//../"]))
+            some_query(rnd), some_fields(rnd))
 
 
 # ---- the tests ----
@@ -235,9 +321,9 @@ def seed():
 
 
 def ask(conns, request):
-    listener, method, host, raw, query = request
+    listener, method, host, raw, query, fields = request
     target = raw if query is None else raw + "?" + query
-    m = conns[listener].request(method, target, host=host)
+    m = conns[listener].request(method, target, fields, host=host)
     seen = m.body.decode().split(" ", 1)[1] if m.status == 200 and b" /" in m.body else None
     route, location = m.get("x-route"), m.get("location")
     return m.status, route and route.decode(), seen, location and location.decode()
@@ -253,7 +339,7 @@ def test_the_contract(start, origin, quick):
         conns = {n: gw.client(n) for n in LISTENERS}
         for _ in range(60):
             request = some_request(rnd, routes)
-            listener, method, host, raw, query = request
+            listener, method, host, raw, query, fields = request
             got = ask(conns, request)
             if canonical(raw) is None:
                 assert got[0] == 400, (routes, request, got)
@@ -262,7 +348,8 @@ def test_the_contract(start, origin, quick):
                 conns[listener].close()
                 conns[listener] = gw.client(listener)
                 continue
-            route = choose(routes, listener, bare_host(host), canonical(raw)[0], method)
+            route = choose(routes, listener, bare_host(host), canonical(raw)[0], method, fields,
+                           query)
             status, seen, location = expected(route, raw, query)
             name = None if status in (400, 404) else route["name"]
             if name == "first":

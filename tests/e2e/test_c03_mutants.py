@@ -124,6 +124,18 @@ routes:
       headers:
         Retry-After: "60"
       body: back soon
+  - name: fifth
+    regex: ^/v[0-9]+/
+    headers:
+      X-Beta: "1"
+      X-Version:
+        regex: ^2
+    query:
+      lang:
+        prefix: de
+      debug:
+        present: true
+    upstream: users
 limits:
   connections: 2000
 admin:
@@ -141,7 +153,8 @@ workers: 2
 """
 LINES = FULL.splitlines()
 # Words of the user, not of the language.
-OWN = {"web", "users", "orders", "X-From", "X-Tag", "Retry-After"}
+OWN = {"web", "users", "orders", "X-From", "X-Tag", "Retry-After",
+       "X-Beta", "X-Version", "lang", "debug"}
 UNITS = r"(\d+)(ms|s|m|h|B|KiB|MiB|B/s)"
 
 
@@ -295,7 +308,8 @@ def test_of_another_type(loader):
             "%s: %s: %s" % (key, value, texts(errors))
     mutants = []
     for i in KEYS:
-        if key_of(LINES[i])[1] == "access":     # any word is a file there
+        # any word is a file, or a value, there
+        if key_of(LINES[i])[1] in ("access", "X-Version", "lang", "debug"):
             continue
         mutants += [(i, v) for v in (("[[]]", "{ zz: 1 }", "") if key_of(LINES[i])[2] else
                                      ("7", '"a b"', "", "[[]]"))]

@@ -127,6 +127,8 @@ add(char *text, const char *fmt, ...)
 static void
 write_route(char *text, unsigned file, unsigned i)
 {
+	static const char *const kinds[] = { "path: \"", "prefix: \"", "prefix: \"",
+		"regex: \"^" };
 	unsigned owner = one_in(8) ? 1 + below(FILES - 1) : file;
 
 	add(text, "  - { ");
@@ -135,8 +137,10 @@ write_route(char *text, unsigned file, unsigned i)
 	if (!one_in(5))
 		add(text, "hosts: [\"%sh%u.test\"], ", one_in(6) ? "*." : "", below(HOSTS));
 	/* The place in the file is part of the path, so that ties are rare. */
-	add(text, "%s: /p%u/f%u/r%u, ", one_in(3) ? "path" : "prefix", below(PATHS),
+	add(text, "%s/p%u/f%u/r%u\", ", kinds[below(array_len(kinds))], below(PATHS),
 	    one_in(100) ? below(FILES) : file, i);
+	if (one_in(8))
+		add(text, "query: { q: \"%u\" }, ", below(2));
 	if (one_in(6))
 		add(text, "methods: [GET, PURGE], ");
 	if (one_in(8))
@@ -250,10 +254,15 @@ build(const struct snapshot *before, char **said_r, struct build_work *work_r)
 }
 
 static const struct route *
-find(const struct gate *g, const char *host, const char *path, enum http_method m, unsigned listener)
+find(const struct gate *g, struct router_request *req)
 {
-	return (router_find(g->router, slice_str(host), slice_str(path), m,
-	    m == METHOD_OTHER ? SLICE("PURGE") : method_name(m), listener));
+	struct regex_work *work = regex_work_new();
+	const struct route *route = NULL;
+
+	req->regex = work;
+	assert_int_not_equal(router_find(g->router, req, &route), ROUTER_LIMIT);
+	regex_work_free(&work);
+	return (route);
 }
 
 static struct slice
@@ -293,16 +302,20 @@ static void
 same_decision(const struct gate *ga, const struct gate *gb)
 {
 	static const enum http_method methods[] = { METHOD_GET, METHOD_POST, METHOD_OTHER };
-	enum http_method m = methods[below(3)];
-	unsigned listener = below(2);
+	struct router_request req = { .method = methods[below(3)], .listener = below(2),
+		.query = one_in(2) ? SLICE("q=0") : SLICE("q=1") };
 	const struct route *a, *b;
 	char host[NAME], path[NAME];
 
 	(void)snprintf(host, sizeof host, "%sh%u.test", one_in(3) ? "x." : "", below(HOSTS + 1));
 	(void)snprintf(path, sizeof path, "/p%u/f%u/r%u%s", below(PATHS), below(FILES),
 	    below(ROUTES), one_in(2) ? "/more" : "");
-	a = find(ga, host, path, m, listener);
-	b = find(gb, host, path, m, listener);
+	req.method_text = req.method == METHOD_OTHER ? SLICE("PURGE") :
+	    method_name((enum http_method)req.method);
+	req.host = slice_str(host);
+	req.path = slice_str(path);
+	a = find(ga, &req);
+	b = find(gb, &req);
 	assert_int_equal(a == NULL, b == NULL);
 	if (a == NULL)
 		return;

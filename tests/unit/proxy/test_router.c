@@ -14,18 +14,21 @@
 #include "engine/mem/alloc.h"
 #include "engine/mem/arena.h"
 #include "engine/proxy/router.h"
+#include "engine/proxy/router_trace.h"
 
 #define GET	((uint64_t)1 << METHOD_GET)
 #define POST	((uint64_t)1 << METHOD_POST)
 #define HEAD	((uint64_t)1 << METHOD_HEAD)
 
-enum { RULES_MAX = 64, HOSTS_MAX = 4 };
+enum { RULES_MAX = 64, HOSTS_MAX = 4, FIELDS_MAX = 3 };
 
 struct fixture {
 	struct arena		*arena;
 	struct route		 routes[RULES_MAX];
 	struct router_rule	 rules[RULES_MAX];
 	struct slice		 hosts[RULES_MAX][HOSTS_MAX];
+	struct router_field	 fields[RULES_MAX][FIELDS_MAX];
+	struct regex_work	*work;
 	unsigned		 n;
 	unsigned		 n_reports;
 	const struct router_rule *rule;		/* of the last report */
@@ -40,6 +43,8 @@ set_up(void **state)
 
 	memset(&f, 0, sizeof(f));
 	f.arena = arena_new("test");
+	f.work = regex_work_new();
+	assert_non_null(f.work);
 	*state = &f;
 	return (0);
 }
@@ -50,6 +55,7 @@ tear_down(void **state)
 	struct fixture *f = *state;
 
 	arena_free(&f->arena);
+	regex_work_free(&f->work);
 	return (0);
 }
 
@@ -82,6 +88,7 @@ add(struct fixture *f, const char *host, const char *path, uint64_t methods)
 	memset(r, 0, sizeof(*r));
 	r->route = &f->routes[f->n];
 	r->hosts = f->hosts[f->n];
+	r->fields = f->fields[f->n];
 	if (host != NULL)
 		f->hosts[f->n][r->n_hosts++] = slice_str(host);
 	if (path[0] == '=')
@@ -100,13 +107,27 @@ build(struct fixture *f)
 	return (router_build(f->arena, f->rules, f->n, on_report, f));
 }
 
+static const struct route *
+look_up(const struct fixture *f, const struct router *r, struct slice host, struct slice path,
+    struct slice method, unsigned listener)
+{
+	struct router_request req = { .host = host, .path = path, .method_text = method,
+		.regex = f->work, .method = method_of(method), .listener = listener };
+	const struct route *route = NULL;
+	enum router_rc rc = router_find(r, &req, &route);
+
+	assert_int_not_equal(rc, ROUTER_LIMIT);
+	assert_int_equal(rc == ROUTER_FOUND, route != NULL);
+	return (route);
+}
+
 /* Index of the route, or -1. */
 static int
 find(const struct fixture *f, const struct router *r, const char *host, const char *path,
     const char *method)
 {
-	const struct route *found = router_find(r, slice_str(host), slice_str(path),
-	    method_of(slice_str(method)), slice_str(method), 0);
+	const struct route *found = look_up(f, r, slice_str(host), slice_str(path),
+	    slice_str(method), 0);
 
 	return (found == NULL ? -1 : (int)(found - f->routes));
 }
@@ -285,11 +306,11 @@ test_listeners(void **state)
 	add(f, NULL, "/", 0)->listeners = (uint64_t)1 << 63;
 	r = build(f);
 	assert_non_null(r);
-	assert_ptr_equal(router_find(r, SLICE_NONE, SLICE("/"), METHOD_GET, SLICE("GET"), 0),
+	assert_ptr_equal(look_up(f, r, SLICE_NONE, SLICE("/"), SLICE("GET"), 0),
 	    &f->routes[0]);
-	assert_ptr_equal(router_find(r, SLICE_NONE, SLICE("/"), METHOD_GET, SLICE("GET"), 63),
+	assert_ptr_equal(look_up(f, r, SLICE_NONE, SLICE("/"), SLICE("GET"), 63),
 	    &f->routes[1]);
-	assert_null(router_find(r, SLICE_NONE, SLICE("/"), METHOD_GET, SLICE("GET"), 5));
+	assert_null(look_up(f, r, SLICE_NONE, SLICE("/"), SLICE("GET"), 5));
 }
 
 /* Builds, expects one report about these two, and starts again. */
@@ -442,6 +463,356 @@ test_memory_fails(void **state)
 	assert_true(n > 1);
 }
 
+/* ---- header fields, query, expressions ---- */
+
+static const struct regex *
+pattern(struct fixture *f, const char *text)
+{
+	const struct regex *re = NULL;
+
+	assert_null(regex_compile(f->arena, slice_str(text), MARK_NONE, 0, &re));
+	return (re);
+}
+
+/* Adds what is asked to the latest rule: a name that begins with '?' is of the query. */
+static void
+ask(struct fixture *f, const char *name, enum router_field_kind kind, const char *value)
+{
+	struct router_rule *r = &f->rules[f->n - 1];
+	struct router_field *field = &f->fields[f->n - 1][r->n_fields++];
+
+	memset(field, 0, sizeof *field);
+	field->is_query = name[0] == '?';
+	field->name = slice_str(name + (name[0] == '?'));
+	field->kind = (uint8_t)kind;
+	if (kind == ROUTER_FIELD_REGEX)
+		field->regex = pattern(f, value);
+	else
+		field->value = slice_str(value);
+}
+
+/* Index of the route, -1: none, -2: the limit. `lines` are names and values in turn. */
+static int
+find_with(struct fixture *f, const struct router *r, const char *path, const char *query,
+    const char *const *lines)
+{
+	struct router_request req = { .path = slice_str(path), .query = slice_str(query),
+		.method = METHOD_GET, .method_text = SLICE("GET"), .regex = f->work };
+	const struct route *route = NULL;
+	struct headers headers;
+
+	headers_init(&headers, f->arena);
+	for (; lines != NULL && *lines != NULL; lines += 2)
+		assert_true(headers_add(&headers, slice_str(lines[0]), slice_str(lines[1])));
+	(void)headers_mark_hop_by_hop(&headers);
+	req.headers = &headers;
+	switch (router_find(r, &req, &route)) {
+	case ROUTER_FOUND:
+		return ((int)(route - f->routes));
+	case ROUTER_NONE:
+		return (-1);
+	case ROUTER_LIMIT:
+		return (-2);
+	}
+	return (-3);
+}
+
+#define LINES(...)	((const char *const[]){ __VA_ARGS__, NULL })
+
+static void
+test_fields(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r;
+
+	add(f, NULL, "/", 0);
+	add(f, NULL, "/", 0);
+	ask(f, "X-Beta", ROUTER_FIELD_IS, "1");
+	add(f, NULL, "/", 0);
+	ask(f, "x-beta", ROUTER_FIELD_IS, "2");
+	ask(f, "Accept", ROUTER_FIELD_PREFIX, "text/");
+	add(f, NULL, "/", 0);
+	ask(f, "X-Beta", ROUTER_FIELD_ABSENT, "");
+	ask(f, "Cookie", ROUTER_FIELD_REGEX, "(^|; )a=1(;|$)");
+	ask(f, "X-Debug", ROUTER_FIELD_PRESENT, "");
+	r = build(f);
+	assert_non_null(r);
+	assert_int_equal(find_with(f, r, "/", "", NULL), 0);
+	assert_int_equal(find_with(f, r, "/", "", LINES("x-BETA", "1")), 1);
+	assert_int_equal(find_with(f, r, "/", "", LINES("X-Beta", "1x")), 0);
+	assert_int_equal(find_with(f, r, "/", "", LINES("X-Beta", "")), 0);
+	assert_int_equal(find_with(f, r, "/", "", LINES("X-Beta", "0", "X-Beta", "1")), 1);
+	assert_int_equal(find_with(f, r, "/", "", LINES("X-Beta", "0, 1")), 0);
+	assert_int_equal(find_with(f, r, "/", "", LINES("X-Beta", "2")), 0);
+	assert_int_equal(find_with(f, r, "/", "", LINES("X-Beta", "2", "Accept", "text/html")), 2);
+	assert_int_equal(find_with(f, r, "/", "", LINES("X-Beta", "2", "Accept", "text")), 0);
+	assert_int_equal(find_with(f, r, "/", "", LINES("Cookie", "b=1; a=1", "X-Debug", "")), 3);
+	assert_int_equal(find_with(f, r, "/", "", LINES("Cookie", "ba=1", "X-Debug", "")), 0);
+	assert_int_equal(find_with(f, r, "/", "", LINES("Cookie", "a=1")), 0);
+	assert_int_equal(find_with(f, r, "/", "",
+	    LINES("Cookie", "a=1", "X-Debug", "x", "X-Beta", "3")), 0);
+	/* A field of one connection is none of the request. */
+	assert_int_equal(find_with(f, r, "/", "", LINES("Cookie", "a=1", "Connection", "X-Debug",
+	    "X-Debug", "1")), 0);
+}
+
+static void
+test_query(void **state)
+{
+	static const struct {
+		const char *query;
+		int want;
+	} rows[] = {
+		{"", 0}, {"lang=de", 1}, {"lang=de-AT", 1}, {"lang=d", 0}, {"lang=fr&lang=de", 1},
+		{"Lang=de", 0}, {"l%61ng=%64e", 1}, {"xlang=de", 0}, {"lang", 0}, {"lang=%2564e", 0},
+		{"q=a+b", 2}, {"q=a%20b", 2}, {"q=a%2Bb", 0}, {"q=a b", 2}, {"q=a+b+", 0},
+		{"v=1%zz", 3}, {"v=%", 3}, {"v=%4", 3}, {"v=4", 0}, {"v=%41", 0}, {"v=%25", 3},
+		{"flag", 4}, {"flag=", 4}, {"flag=0", 4}, {"&&flag&", 4}, {"=flag", 0},
+		{"e=", 5}, {"e", 5}, {"e=1", 0}, {"e&lang=de", 5},
+	};
+	struct fixture *f = *state;
+	struct router *r;
+
+	add(f, NULL, "/", 0);
+	add(f, NULL, "/", GET);
+	ask(f, "?lang", ROUTER_FIELD_PREFIX, "de");
+	add(f, NULL, "/", 0);
+	ask(f, "?q", ROUTER_FIELD_IS, "a b");
+	ask(f, "?lang", ROUTER_FIELD_ABSENT, "");
+	add(f, NULL, "/", 0);
+	ask(f, "?v", ROUTER_FIELD_REGEX, "%");
+	ask(f, "?lang", ROUTER_FIELD_ABSENT, "");
+	ask(f, "?q", ROUTER_FIELD_ABSENT, "");
+	add(f, NULL, "/flag", 0);
+	ask(f, "?flag", ROUTER_FIELD_PRESENT, "");
+	add(f, NULL, "/e", 0);
+	ask(f, "?e", ROUTER_FIELD_IS, "");
+	r = build(f);
+	assert_non_null(r);
+	for (size_t i = 0; i < array_len(rows); i++) {
+		const char *path = strstr(rows[i].query, "flag") ? "/flag" :
+		    rows[i].query[0] == 'e' ? "/e" : "/";
+
+		if (find_with(f, r, path, rows[i].query, NULL) != rows[i].want)
+			fail_msg("%s: %d", rows[i].query,
+			    find_with(f, r, path, rows[i].query, NULL));
+	}
+}
+
+static void
+test_regex_order(void **state)
+{
+	struct fixture *f = *state;
+	const struct regex *a = pattern(f, "^/a"), *b = pattern(f, "b$");
+	struct router *r;
+
+	add(f, NULL, "/", 0);
+	add(f, NULL, "", 0)->regex = b;
+	add(f, NULL, "", 0)->regex = a;
+	add(f, NULL, "", GET)->regex = b;
+	add(f, NULL, "/a/p", 0);
+	add(f, NULL, "=/a/e/b", 0);
+	add(f, "h", "", 0)->regex = a;
+	r = build(f);
+	assert_non_null(r);
+	assert_int_equal(find(f, r, "", "/x", "GET"), 0);
+	assert_int_equal(find(f, r, "", "/ab", "GET"), 3);
+	assert_int_equal(find(f, r, "", "/ab", "PUT"), 1);
+	assert_int_equal(find(f, r, "", "/a", "PUT"), 2);
+	assert_int_equal(find(f, r, "", "/a/p/b", "GET"), 4);
+	assert_int_equal(find(f, r, "", "/a/e/b", "GET"), 5);
+	assert_int_equal(find(f, r, "h", "/a/e/b", "GET"), 6);
+	assert_int_equal(find(f, r, "h", "/xb", "PUT"), 1);
+	/* The same expression is the same place: two that have it tie. */
+	add(f, "h", "", 0)->regex = pattern(f, "^/a");
+	assert_null(build(f));
+	assert_ptr_equal(f->rule, &f->rules[7]);
+	assert_ptr_equal(f->other, &f->rules[6]);
+}
+
+/* What an expression comes to no end on reaches no route, not even one that asks for less. */
+static void
+test_limit(void **state)
+{
+	const char *bomb = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!";
+	struct fixture *f = *state;
+	struct router *r;
+	char text[128];
+
+	add(f, NULL, "/", 0);
+	add(f, NULL, "", 0)->regex = pattern(f, "^/z(a+)+$");
+	add(f, NULL, "/q", 0);
+	ask(f, "?v", ROUTER_FIELD_REGEX, "(a+)+$");
+	ask(f, "X", ROUTER_FIELD_REGEX, "(a+)+$");
+	r = build(f);
+	assert_non_null(r);
+	assert_int_equal(find_with(f, r, "/x", "", NULL), 0);
+	assert_int_equal(find_with(f, r, "/zaaa", "", NULL), 1);
+	(void)snprintf(text, sizeof text, "/z%s", bomb);
+	assert_int_equal(find_with(f, r, text, "", NULL), -2);
+	assert_int_equal(find_with(f, r, "/q", "v=a", LINES("X", "a")), 2);
+	assert_int_equal(find_with(f, r, "/q", "v=b", LINES("X", bomb)), 0);
+	assert_int_equal(find_with(f, r, "/q", "v=a", LINES("X", bomb)), -2);
+	(void)snprintf(text, sizeof text, "v=%s", bomb);
+	assert_int_equal(find_with(f, r, "/q", text, NULL), -2);
+	(void)snprintf(text, sizeof text, "w=%s", bomb);
+	assert_int_equal(find_with(f, r, "/q", text, NULL), 0);
+}
+
+/* An encoded parameter longer than what is decoded cannot be judged. */
+static void
+test_long_parameter(void **state)
+{
+	struct fixture *f = *state;
+	struct router *r;
+	char *query = arena_zalloc(f->arena, ROUTER_VALUE_MAX + 16);
+
+	add(f, NULL, "/", 0);
+	ask(f, "?v", ROUTER_FIELD_REGEX, "^ab");
+	r = build(f);
+	assert_non_null(r);
+	memset(query, 'b', ROUTER_VALUE_MAX + 5);
+	memcpy(query, "v=%61", 5);
+	assert_int_equal(find_with(f, r, "/", query, NULL), -2);
+	query[ROUTER_VALUE_MAX + 4] = '\0';
+	assert_int_equal(find_with(f, r, "/", query, NULL), 0);
+	memset(query, 'b', ROUTER_VALUE_MAX + 5);
+	memcpy(query, "v=aaa", 5);
+	assert_int_equal(find_with(f, r, "/", query, NULL), -1);
+}
+
+static void
+test_field_ties(void **state)
+{
+	struct fixture *f = *state;
+	struct router_rule *a, *b;
+
+	/* As many, and a request may have both. */
+	a = add(f, NULL, "/a", 0);
+	ask(f, "X", ROUTER_FIELD_IS, "1");
+	b = add(f, NULL, "/a", 0);
+	ask(f, "Y", ROUTER_FIELD_IS, "1");
+	expect_report(f, b, a);
+	a = add(f, NULL, "/a", GET);
+	b = add(f, NULL, "/a", 0);
+	ask(f, "X", ROUTER_FIELD_IS, "1");
+	expect_report(f, b, a);
+	a = add(f, NULL, "/a", 0);
+	ask(f, "X", ROUTER_FIELD_IS, "1");
+	b = add(f, NULL, "/a", 0);
+	ask(f, "x", ROUTER_FIELD_PREFIX, "2");
+	expect_report(f, b, a);
+	a = add(f, NULL, "/a", 0);
+	ask(f, "X", ROUTER_FIELD_IS, "1");
+	b = add(f, NULL, "/a", 0);
+	ask(f, "?X", ROUTER_FIELD_IS, "2");
+	expect_report(f, b, a);
+	a = add(f, NULL, "/a", GET);
+	ask(f, "X", ROUTER_FIELD_IS, "1");
+	b = add(f, NULL, "/a", GET | POST);
+	ask(f, "x", ROUTER_FIELD_IS, "1");
+	expect_report(f, b, a);
+	/* Told apart. */
+	(void)add(f, NULL, "/a", 0);
+	ask(f, "X", ROUTER_FIELD_IS, "1");
+	(void)add(f, NULL, "/a", 0);
+	ask(f, "x", ROUTER_FIELD_IS, "2");
+	(void)add(f, NULL, "/a", 0);
+	ask(f, "X", ROUTER_FIELD_ABSENT, "");
+	(void)add(f, NULL, "/a", GET);
+	ask(f, "X", ROUTER_FIELD_IS, "1");
+	(void)add(f, NULL, "/a", POST);
+	ask(f, "X", ROUTER_FIELD_IS, "1");
+	(void)add(f, NULL, "/a", 0);
+	expect_fine(f);
+}
+
+struct told {
+	enum router_why	 why[RULES_MAX];
+	unsigned	 n[RULES_MAX];
+	const struct fixture *f;
+	struct slice	 field;
+};
+
+static void
+on_told(void *arg, const struct router_verdict *v)
+{
+	struct told *told = arg;
+	size_t at = (size_t)(v->route - told->f->routes);
+
+	told->why[at] = v->why;
+	told->n[at]++;
+	if (v->field != NULL)
+		told->field = v->field->name;
+}
+
+static void
+test_trace(void **state)
+{
+	static const enum router_why want[] = {
+		ROUTER_WON, ROUTER_LOST_TO_MATCHERS, ROUTER_LOST_FIELD, ROUTER_LOST_METHOD,
+		ROUTER_LOST_LISTENER, ROUTER_LOST_TO_PATH, ROUTER_LOST_PATH, ROUTER_LOST_TO_PATH,
+		ROUTER_LOST_TO_HOST, ROUTER_LOST_TO_HOST, ROUTER_LOST_HOST, ROUTER_LOST_HOST
+	};
+	struct fixture *f = *state;
+	struct router_request req = { .host = SLICE("a.com:80"), .path = SLICE("/v1/users"),
+		.method = METHOD_GET, .method_text = SLICE("GET"), .regex = f->work,
+		.listener = 1 };
+	struct told told = { .f = f };
+	const struct route *route = NULL;
+	struct router *r;
+
+	add(f, "a.com", "/v1/users", GET);
+	add(f, "a.com", "/v1/users", 0);
+	add(f, "a.com", "/v1/users", GET);
+	ask(f, "X", ROUTER_FIELD_PRESENT, "");
+	add(f, "a.com", "/v1/users", POST);
+	add(f, "a.com", "=/v1/users", 0)->listeners = 1;
+	add(f, "a.com", "/v1", 0);
+	add(f, "a.com", "", 0)->regex = pattern(f, "^/v2");
+	add(f, "a.com", "/", 0);
+	add(f, "*.com", "/v1/users", 0);
+	add(f, NULL, "", 0)->regex = pattern(f, "users");
+	add(f, "b.com", "/v1", 0);
+	add(f, "b.com", "=/v1/users", 0);
+	add(f, "b.com", "/v1x", 0);
+	add(f, "a.com", "/v1/users/7", 0);
+	r = build(f);
+	assert_non_null(r);
+	assert_int_equal(router_trace(r, &req, on_told, &told, &route), ROUTER_FOUND);
+	assert_ptr_equal(route, &f->routes[0]);
+	for (unsigned i = 0; i < f->n; i++) {
+		assert_int_equal(told.n[i], i < array_len(want));
+		if (i < array_len(want))
+			assert_int_equal(told.why[i], want[i]);
+	}
+	assert_true(slice_eq(told.field, SLICE("X")));
+}
+
+/* Rules of the same path by the thousand, told apart by a value: their check is linear. */
+static void
+test_many_values(void **state)
+{
+	enum { MANY = 20000 };
+	struct fixture *f = *state;
+	struct router_rule *rules = arena_zarray(f->arena, MANY, sizeof *rules);
+	struct router_field *fields = arena_zarray(f->arena, MANY, sizeof *fields);
+
+	for (unsigned i = 0; i < MANY; i++) {
+		fields[i].name = SLICE("X-Tenant");
+		fields[i].value = slice_str(arena_printf(f->arena, "t%u", i));
+		rules[i].route = &f->routes[0];
+		rules[i].prefix = SLICE("/");
+		rules[i].fields = &fields[i];
+		rules[i].n_fields = 1;
+	}
+	assert_non_null(router_build(f->arena, rules, MANY, on_report, f));
+	fields[MANY - 1].value = SLICE("t7");
+	assert_null(router_build(f->arena, rules, MANY, on_report, f));
+	assert_ptr_equal(f->rule, &rules[MANY - 1]);
+	assert_ptr_equal(f->other, &rules[7]);
+}
+
 /*
  * The executable spec: every rule is asked whether it matches, and how well; the best one wins.
  * Each number is a sentence of the contract.
@@ -479,7 +850,7 @@ spec_host_rank(const struct router_rule *r, struct slice host)
 	return (best);
 }
 
-/* 0: no; 1: "/"; 1 + n: a prefix of n bytes; 1000: exact. */
+/* 0: no; 1: "/"; expressions lie between; 100 + n: a prefix of n bytes; 1000: exact. */
 static unsigned
 spec_path_rank(const struct router_rule *r, struct slice path)
 {
@@ -493,7 +864,7 @@ spec_path_rank(const struct router_rule *r, struct slice path)
 		return (0);
 	if (path.len > prefix.len && path.p[prefix.len] != '/')
 		return (0);
-	return (1 + (unsigned)prefix.len);
+	return (prefix.len == 0 ? 1 : 100 + (unsigned)prefix.len);
 }
 
 static bool
@@ -510,24 +881,96 @@ spec_method(const struct router_rule *r, unsigned method, struct slice text)
 	return (false);
 }
 
-struct request {
-	struct slice	 host;
-	struct slice	 path;
-	struct slice	 method_text;
-	unsigned	 method;
-	unsigned	 listener;
+/* Does one of the rule's hosts fit with just that rank? */
+static bool
+spec_has_rank(const struct router_rule *r, struct slice host, unsigned rank)
+{
+	struct router_rule one = *r;
+
+	if (r->n_hosts == 0)
+		return (rank == 1);
+	one.n_hosts = 1;
+	for (unsigned i = 0; i < r->n_hosts; i++) {
+		one.hosts = &r->hosts[i];
+		if (spec_host_rank(&one, host) == rank)
+			return (true);
+	}
+	return (false);
+}
+
+/* The place of an expression: that of the first rule which has it on the same host. */
+static unsigned
+spec_regex_rank(const struct fixture *f, const struct router_rule *r,
+    const struct router_request *q)
+{
+	struct slice host = spec_host(q->host);
+	unsigned rank = spec_host_rank(r, host), i = 0;
+
+	if (regex_search(r->regex, f->work, q->path, NULL) != REGEX_MATCH)
+		return (0);
+	while (f->rules[i].regex != r->regex || !spec_has_rank(&f->rules[i], host, rank))
+		i++;
+	return (2 + RULES_MAX - i);
+}
+
+static bool
+spec_test(const struct fixture *f, const struct router_field *field, struct slice value)
+{
+	switch (field->kind) {
+	case ROUTER_FIELD_IS:
+		return (slice_eq(field->value, value));
+	case ROUTER_FIELD_PREFIX:
+		return (slice_has_prefix(value, field->value));
+	case ROUTER_FIELD_REGEX:
+		return (regex_search(field->regex, f->work, value, NULL) == REGEX_MATCH);
+	default:
+		return (true);
+	}
+}
+
+/* What a request of the test has beside its query as text: names and values as they are meant. */
+struct pair {
+	struct slice	 name;
+	struct slice	 value;
+	bool		 is_query;
 };
+struct extra {
+	struct pair	 v[6];
+	unsigned	 n;
+	bool		 has_twins;	/* one name twice */
+};
+
+static bool
+spec_fields(const struct fixture *f, const struct router_rule *r, const struct extra *e)
+{
+	for (unsigned i = 0; i < r->n_fields; i++) {
+		const struct router_field *field = &r->fields[i];
+		bool is_met = false;
+
+		for (unsigned k = 0; k < e->n; k++) {
+			if (e->v[k].is_query == field->is_query &&
+			    (field->is_query ? slice_eq(e->v[k].name, field->name) :
+			    slice_eq_fold(e->v[k].name, field->name)))
+				is_met |= spec_test(f, field, e->v[k].value);
+		}
+		if (is_met == (field->kind == ROUTER_FIELD_ABSENT))
+			return (false);
+	}
+	return (true);
+}
 
 /* 0: no match; more is better. */
 static uint64_t
-spec_rank(const struct router_rule *r, const struct request *q)
+spec_rank(const struct fixture *f, const struct router_rule *r, const struct router_request *q,
+    const struct extra *e)
 {
-	uint64_t host = spec_host_rank(r, spec_host(q->host)), path = spec_path_rank(r, q->path);
-	uint64_t n_matchers = r->methods != 0 || r->n_method_names != 0;
+	uint64_t host = spec_host_rank(r, spec_host(q->host));
+	uint64_t n_matchers = (r->methods != 0 || r->n_method_names != 0) + r->n_fields, path;
 
-	if (host == 0 || path == 0 || !spec_method(r, q->method, q->method_text))
+	if (host == 0 || !spec_method(r, q->method, q->method_text) || !spec_fields(f, r, e))
 		return (0);
-	if (r->listeners != 0 && !(r->listeners >> q->listener & 1))
+	path = r->regex != NULL ? spec_regex_rank(f, r, q) : spec_path_rank(r, q->path);
+	if (path == 0 || (r->listeners != 0 && !(r->listeners >> q->listener & 1)))
 		return (0);
 	return (host << 32 | path << 16 | (1 + n_matchers));
 }
@@ -562,20 +1005,55 @@ random_path(struct rnd *rnd, struct arena *a, unsigned max)
 	return (slice_of(p, len));
 }
 
+static const char *const some_patterns[] = {"^/a", "users", "/b$", "^/[a-b]/", "."};
+static const char *const some_names[] = {"X-A", "x-b", "Accept"};
+static const char *const some_values[] = {"1", "2", "a b", "12", "%"};
+static const char *const value_patterns[] = {"^1", "2$", " "};
+
+static void
+random_fields(struct fixture *f, struct rnd *rnd, struct router_rule *r,
+    const struct regex *const *patterns)
+{
+	uint64_t n = rnd_below(rnd, FIELDS_MAX + 1);
+
+	for (uint64_t at = 0; r->n_fields < n; at++) {
+		struct router_field *field = &f->fields[f->n - 1][r->n_fields++];
+
+		/* Of each name one. */
+		field->name = slice_str(some_names[at]);
+		field->is_query = rnd_below(rnd, 2) == 0;
+		field->kind = (uint8_t)rnd_below(rnd, ROUTER_FIELD_ABSENT + 1);
+		field->kind = rnd_below(rnd, 2) ? ROUTER_FIELD_IS : field->kind;
+		field->value = slice_str(PICK(rnd, some_values));
+		field->regex = patterns[rnd_below(rnd, array_len(value_patterns))];
+	}
+}
+
 static void
 random_rules(struct fixture *f, struct rnd *rnd)
 {
 	static const struct slice names[] = {SLICE_INIT("PURGE"), SLICE_INIT("FROB")};
 	unsigned n = (unsigned)rnd_below(rnd, 20) + 1;
 
+	const struct regex *paths[array_len(some_patterns)], *values[array_len(value_patterns)];
+
 	clear(f);
+	for (size_t i = 0; i < array_len(paths); i++)
+		paths[i] = pattern(f, some_patterns[i]);
+	for (size_t i = 0; i < array_len(values); i++)
+		values[i] = pattern(f, value_patterns[i]);
 	while (f->n < n) {
 		struct router_rule *r = add(f, NULL, "", 0);
 		struct slice path = random_path(rnd, f->arena, 3);
 
 		for (uint64_t h = rnd_below(rnd, HOSTS_MAX); h > 0; h--)
 			f->hosts[f->n - 1][r->n_hosts++] = slice_str(PICK(rnd, some_hosts));
-		*(rnd_below(rnd, 3) == 0 ? &r->path : &r->prefix) = path;
+		if (rnd_below(rnd, 4) == 0)
+			r->regex = PICK(rnd, paths);
+		else
+			*(rnd_below(rnd, 3) == 0 ? &r->path : &r->prefix) = path;
+		if (rnd_below(rnd, 3) == 0)
+			random_fields(f, rnd, r, values);
 		if (rnd_below(rnd, 2) == 0)
 			r->methods = (uint64_t)rnd_below(rnd, 8) << METHOD_GET;
 		if (rnd_below(rnd, 8) == 0) {
@@ -589,13 +1067,13 @@ random_rules(struct fixture *f, struct rnd *rnd)
 
 /* Do two rules tie on some request? Asked of the spec with every host, method and listener. */
 static bool
-spec_ties(const struct fixture *f, const struct request *q)
+spec_ties(const struct fixture *f, const struct router_request *q, const struct extra *e)
 {
 	uint64_t best = 0;
 	unsigned n_best = 0;
 
 	for (unsigned i = 0; i < f->n; i++) {
-		uint64_t rank = spec_rank(&f->rules[i], q);
+		uint64_t rank = spec_rank(f, &f->rules[i], q, e);
 
 		if (rank != 0 && rank == best)
 			n_best++;
@@ -608,13 +1086,13 @@ spec_ties(const struct fixture *f, const struct request *q)
 }
 
 static const struct route *
-spec_find(const struct fixture *f, const struct request *q)
+spec_find(const struct fixture *f, const struct router_request *q, const struct extra *e)
 {
 	const struct route *route = NULL;
 	uint64_t best = 0;
 
 	for (unsigned i = 0; i < f->n; i++) {
-		uint64_t rank = spec_rank(&f->rules[i], q);
+		uint64_t rank = spec_rank(f, &f->rules[i], q, e);
 
 		if (rank > best) {
 			best = rank;
@@ -641,12 +1119,81 @@ build_without_ties(struct fixture *f, unsigned *n_ties)
 	return (r);
 }
 
+/* As a client may spell it. */
+static size_t
+spell(struct rnd *rnd, struct slice text, char *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.p[i] == ' ' && rnd_below(rnd, 2) == 0)
+			out[n++] = '+';
+		else if (text.p[i] == ' ' || text.p[i] == '%' || rnd_below(rnd, 8) == 0)
+			n += (size_t)sprintf(out + n, rnd_below(rnd, 2) ? "%%%02x" : "%%%02X",
+			    (unsigned)text.p[i]);
+		else
+			out[n++] = text.p[i];
+	}
+	return (n);
+}
+
+static void
+random_extra(struct fixture *f, struct rnd *rnd, struct extra *e, struct headers *headers,
+    struct router_request *q)
+{
+	char *query = arena_alloc(f->arena, 256);
+	size_t n = 0;
+
+	memset(e, 0, sizeof *e);
+	headers_init(headers, f->arena);
+	for (uint64_t left = rnd_below(rnd, array_len(e->v) + 1); left > 0; left--) {
+		struct pair *p = &e->v[e->n++];
+
+		p->name = slice_str(PICK(rnd, some_names));
+		p->value = slice_str(PICK(rnd, some_values));
+		p->is_query = rnd_below(rnd, 2) == 0;
+		for (unsigned i = 0; i + 1 < e->n; i++)
+			e->has_twins |= slice_eq(e->v[i].name, p->name) &&
+			    e->v[i].is_query == p->is_query;
+		if (!p->is_query) {
+			assert_true(headers_add(headers, p->name, p->value));
+			continue;
+		}
+		if (n > 0)
+			query[n++] = '&';
+		n += spell(rnd, p->name, query + n);
+		query[n++] = '=';
+		n += spell(rnd, p->value, query + n);
+	}
+	q->query = slice_of(query, n);
+	q->headers = headers;
+}
+
+struct seen {
+	const struct route	*won;
+	unsigned		 n;
+};
+
+static void
+on_verdict(void *arg, const struct router_verdict *v)
+{
+	struct seen *seen = arg;
+
+	seen->n++;
+	assert_int_equal(v->field != NULL, v->why == ROUTER_LOST_FIELD);
+	assert_true(v->why != ROUTER_LOST_LIMIT);
+	if (v->why == ROUTER_WON) {
+		assert_null(seen->won);
+		seen->won = v->route;
+	}
+}
+
 static void
 test_spec(void **state)
 {
 	struct fixture *f = *state;
 	struct rnd rnd;
-	unsigned n_ties = 0, n_found = 0, n_none = 0;
+	unsigned n_ties = 0, n_found = 0, n_none = 0, n_told = 0;
 
 	rnd_init_seed(&rnd, 20240229);
 	for (unsigned round = 0; round < 2000; round++) {
@@ -655,24 +1202,36 @@ test_spec(void **state)
 		random_rules(f, &rnd);
 		r = build_without_ties(f, &n_ties);
 		for (unsigned i = 0; i < 200; i++) {
-			struct request q = {
+			struct router_request q = {
 				.host = slice_str(PICK(&rnd, asked_hosts)),
 				.path = random_path(&rnd, f->arena, 4),
 				.method_text = slice_str(PICK(&rnd, some_methods)),
+				.regex = f->work,
 				.listener = (unsigned)rnd_below(&rnd, 4),
 			};
-			const struct route *want;
+			const struct route *want, *got = NULL, *told = NULL;
+			struct seen seen = { NULL, 0 };
+			struct headers headers;
+			struct extra e;
+			enum router_rc rc;
 
 			q.method = method_of(q.method_text);
-			want = spec_find(f, &q);
-			assert_ptr_equal(router_find(r, q.host, q.path, q.method, q.method_text,
-			    q.listener), want);
-			assert_false(spec_ties(f, &q));
+			random_extra(f, &rnd, &e, &headers, &q);
+			want = spec_find(f, &q, &e);
+			rc = router_find(r, &q, &got);
+			assert_ptr_equal(got, want);
+			assert_int_equal(rc, want == NULL ? ROUTER_NONE : ROUTER_FOUND);
+			/* Two values of one name may be what two rules ask for: the first has it. */
+			assert_true(e.has_twins || !spec_ties(f, &q, &e));
+			assert_int_equal(router_trace(r, &q, on_verdict, &seen, &told), rc);
+			assert_ptr_equal(told, want);
+			assert_ptr_equal(seen.won, want);
+			n_told += seen.n;
 			*(want == NULL ? &n_none : &n_found) += 1;
 		}
 	}
 	/* All kinds came up. */
-	assert_true(n_ties > 300 && n_found > 50000 && n_none > 50000);
+	assert_true(n_ties > 300 && n_found > 50000 && n_none > 50000 && n_told > 500000);
 }
 
 /* What is reported as a tie is one: there is a request that both take equally well. */
@@ -700,9 +1259,11 @@ test_ties_are_real(void **state)
 		methods = a->methods & b->methods;
 		assert_true((la & lb) != 0);
 		assert_true(slice_eq(a->path, b->path) || a->path.len == 0);
-		assert_int_equal(a->methods != 0 || a->n_method_names != 0,
-		    b->methods != 0 || b->n_method_names != 0);
-		if (a->methods != 0 || a->n_method_names != 0)
+		assert_ptr_equal(a->regex, b->regex);
+		assert_int_equal((a->methods != 0 || a->n_method_names != 0) + a->n_fields,
+		    (b->methods != 0 || b->n_method_names != 0) + b->n_fields);
+		if ((a->methods != 0 || a->n_method_names != 0) &&
+		    (b->methods != 0 || b->n_method_names != 0))
 			assert_true(methods != 0 || (a->n_method_names != 0 &&
 			    b->n_method_names != 0));
 		share = a->n_hosts == 0 && b->n_hosts == 0;
@@ -730,6 +1291,14 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_unreachable, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_deep, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_memory_fails, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_fields, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_query, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_regex_order, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_limit, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_long_parameter, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_field_ties, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_trace, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_many_values, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_spec, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ties_are_real, set_up, tear_down),
 	};

@@ -147,6 +147,7 @@ test_captures(void **state)
 	assert_slice(c.at[9], "i");
 	assert_int_equal(regex_groups(compiled(f, "(a)(b)(c)(d)(e)(f)(g)(h)(i)(j)(k)", 0)), 11);
 	assert_int_equal(regex_groups(compiled(f, "(?:a)|(?<name>b)", 0)), 1);
+	assert_slice(regex_pattern(compiled(f, "^a(b)", 0)), "^a(b)");
 	/* A match that moves its own start. */
 	assert_int_equal(search(f, "foo\\Kbar", SLICE("foobar"), &c), REGEX_MATCH);
 	assert_slice(c.at[0], "bar");
