@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +17,38 @@
 #include "engine/mem/alloc.h"
 #include "engine/worker/worker.h"
 
+static bool
+parse_mode(struct slice s, mode_t *r)
+{
+	*r = 0;
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.p[i] < '0' || s.p[i] > '7')
+			return (false);
+		*r = *r << 3 | (mode_t)(s.p[i] - '0');
+	}
+	return (s.len >= 3 && s.len <= 4);
+}
+
+/* Whoever may write to the socket may end the process: nobody is let in by the way. */
+static const char *
+check_mode(const void *value)
+{
+	mode_t mode;
+
+	if (!parse_mode(*(const struct slice *)value, &mode) || (mode & ~(mode_t)0770) != 0)
+		return ("\"0600\" or \"0660\" is due: octal, and nothing for others");
+	return (NULL);
+}
+
 static const struct schema_row rows[] = {
 	SCHEMA_ROW("listen", LISTEN, struct admin_conf, listen,
 	    .help = "where /metrics, /healthz, /readyz and /status are served over TCP"),
 	SCHEMA_ROW("socket", FILE, struct admin_conf, socket,
 	    .help = "the Unix socket; else /run/weir/PROGRAM.sock, or in $XDG_RUNTIME_DIR/weir"),
+	SCHEMA_ROW("socket_mode", STRING, struct admin_conf, socket_mode, .def = "0600",
+	    .check = check_mode, .help = "of its file; others than owner and group get nothing"),
+	SCHEMA_ROW("socket_group", STRING, struct admin_conf, socket_group,
+	    .help = "the group of its file, which socket_mode: \"0660\" lets in"),
 	SCHEMA_ROW("write", BOOL, struct admin_conf, write, .def = "false",
 	    .help = "also over TCP: /reload, /drain, /log-level"),
 	SCHEMA_ROWS_END,
@@ -171,6 +199,50 @@ bind_unix(const struct addr *a)
 	return (-1);
 }
 
+/* Who may use the file: where there is no such group, the owner alone. */
+static void
+find_access(struct admin *a, const struct admin_conf *conf)
+{
+	char name[256];
+	struct group *g;
+
+	(void)parse_mode(conf->socket_mode, &a->next.mode);
+	a->next.group = (gid_t)-1;
+	if (conf->socket_group.len == 0)
+		return;
+	(void)snprintf(name, sizeof name, "%.*s", SLICE_ARG(conf->socket_group));
+	g = getgrnam(name);
+	if (g != NULL) {
+		a->next.group = g->gr_gid;
+		return;
+	}
+	log_warn("admin: there is no group \"%s\": the socket is its owner's alone", name);
+	a->next.mode &= S_IRWXU;
+}
+
+/* The file was made for its owner alone: now the others are let in. A group needs to get through
+   the folder, too. */
+static void
+give_access(struct admin *a)
+{
+	const char *path = a->doors[ADMIN_UNIX].addr.u.un.sun_path;
+	const char *slash = strrchr(path, '/');
+	char dir[sizeof a->doors[0].addr.u.un.sun_path];
+	bool ok = true;
+
+	if (path[0] == '\0')
+		return;
+	if (a->next.group != (gid_t)-1) {
+		ok = chown(path, (uid_t)-1, a->next.group) == 0;
+		if (ok && a->next.is_usual && slash != NULL) {
+			(void)snprintf(dir, sizeof dir, "%.*s", (int)(slash - path), path);
+			ok = chown(dir, (uid_t)-1, a->next.group) == 0 && chmod(dir, 0710) == 0;
+		}
+	}
+	if (!ok || chmod(path, a->next.mode) < 0)
+		log_warn("admin: %s: cannot let the group in: %s", path, strerror(errno));
+}
+
 static void
 prepare_unix(struct admin *a, const struct admin_conf *conf)
 {
@@ -178,6 +250,8 @@ prepare_unix(struct admin *a, const struct admin_conf *conf)
 	struct addr *addr = &a->next.addr[ADMIN_UNIX];
 	char path[sizeof addr->u.un.sun_path], text[sizeof path + 8];
 
+	a->next.is_usual = conf->socket.len == 0;
+	find_access(a, conf);
 	if (conf->socket.len > 0)
 		(void)snprintf(path, sizeof path, "%.*s", SLICE_ARG(conf->socket));
 	else if (!usual_path(a, path, sizeof path))
@@ -247,6 +321,8 @@ admin_commit(struct admin *a)
 		d->is_open = true;
 		a->next.fd[i] = -1;
 	}
+	if (a->doors[ADMIN_UNIX].is_open)
+		give_access(a);
 }
 
 void

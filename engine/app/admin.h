@@ -9,8 +9,8 @@
  *	GET  /routes /upstreams?offset=N&limit=N /connections /config?route=NAME
  *	POST /reload /drain /log-level?level=L	over the Unix socket, or with `write: true`
  *
- * Over a Unix socket always (mode 0600 in a directory of mode 0700; where it cannot be made, a
- * warning), over TCP where `admin.listen` says so. Main thread.
+ * Over a Unix socket always (mode 0600 in a directory of mode 0700, unless the file lets a group
+ * in; where it cannot be made, a warning), over TCP where `admin.listen` says so. Main thread.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,6 +37,8 @@ struct admin_conf {		/* `admin:` */
 	struct schema_obj	 obj;
 	struct scalar_listen	 listen;	/* see schema_has() */
 	struct slice		 socket;	/* empty: the usual place */
+	struct slice		 socket_mode;	/* octal */
+	struct slice		 socket_group;	/* empty: the process's */
 	bool			 write;
 };
 extern struct schema admin_schema;

@@ -5,6 +5,7 @@
 /* Private to admin*.c. */
 #include <jansson.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "engine/app/admin.h"
 #include "engine/app/reload.h"
@@ -53,6 +54,9 @@ struct admin {
 		int		 fd[ADMIN_DOORS];	/* -1: what is there stays */
 		struct addr	 addr[ADMIN_DOORS];
 		bool		 is_dual, write;
+		mode_t		 mode;		/* of the socket's file */
+		gid_t		 group;		/* -1: as it is */
+		bool		 is_usual;	/* its folder is ours */
 	}			 next;
 	struct list		 conns;
 	unsigned		 n_conns;

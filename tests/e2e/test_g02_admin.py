@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The admin listener: its pages, its Unix socket, what it refuses, and its bounds."""
 
+import grp
 import json
 import os
 import socket
@@ -69,6 +70,37 @@ def test_socket_is_ours_alone(gw):
     assert stat.S_ISSOCK(st.st_mode) and stat.S_IMODE(st.st_mode) == 0o600
     for page in ("/metrics", "/healthz", "/readyz", "/status"):
         assert ask(unix(gw), request("GET", page))[0] == 200
+
+
+def test_a_group_is_let_in(start, origin, gateway_path):
+    """From the start on, and by a reload; nobody else ever is."""
+    group = grp.getgrgid(os.getegid()).gr_name
+    more = ', socket_group: "%s", socket_mode: "0660"' % group
+    gw = ready(start(TEXT.format(more=more), origin=origin.address))
+
+    def access():
+        st = os.stat(os.path.join(gw.dir, "admin.sock"))
+        return stat.S_IMODE(st.st_mode), st.st_gid
+    assert access() == (0o660, os.getegid())
+    gw.write(TEXT.format(more=""))
+    assert ask(unix(gw), request("POST", "/reload"))[0] == 200
+    assert access()[0] == 0o600
+    gw.write(TEXT.format(more=more))
+    assert ask(unix(gw), request("POST", "/reload"))[0] == 200
+    assert access() == (0o660, os.getegid())
+    for mode in ("0666", "0604", "4660", "660x", "6", "07770"):
+        gw.write(TEXT.format(more=', socket_mode: "%s"' % mode))
+        done = subprocess.run([gateway_path, "check", "-c", gw.file], stderr=subprocess.PIPE,
+                              text=True, timeout=30, check=False)
+        assert done.returncode == 1 and "nothing for others" in done.stderr, mode
+
+
+def test_a_group_that_is_not_there_stops_nobody(start, origin):
+    more = ', socket_group: no-such-group-here, socket_mode: "0660"'
+    gw = ready(start(TEXT.format(more=more), origin=origin.address))
+    assert 'there is no group \\"no-such-group-here\\"' in gw.stderr()
+    st = os.stat(os.path.join(gw.dir, "admin.sock"))
+    assert stat.S_IMODE(st.st_mode) == 0o600
 
 
 def test_socket_goes_with_the_process(gw):
