@@ -4,7 +4,8 @@ PROXY_ROUTER_LIBS = libengine_proxy.a libengine_http.a libengine_regex.a libengi
 
 PROXY_TESTS = tests/unit/proxy/test_router tests/unit/proxy/test_access_log \
 	tests/unit/proxy/test_access_log_line tests/unit/proxy/test_access_log_redact \
-	tests/unit/proxy/test_proxy_stats tests/unit/proxy/test_route_split
+	tests/unit/proxy/test_proxy_stats tests/unit/proxy/test_route_split \
+	tests/unit/proxy/test_path_spec
 check_PROGRAMS += $(PROXY_TESTS)
 TESTS += $(PROXY_TESTS)
 
@@ -31,3 +32,7 @@ tests_unit_proxy_test_route_split_LDADD = $(PROXY_SEEING_LIBS)
 tests_unit_proxy_test_proxy_stats_SOURCES = tests/unit/proxy/test_proxy_stats.c
 tests_unit_proxy_test_proxy_stats_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_proxy_test_proxy_stats_LDADD = $(PROXY_SEEING_LIBS)
+tests_unit_proxy_test_path_spec_SOURCES = tests/unit/proxy/test_path_spec.c \
+	tests/unit/proxy/path_spec.c tests/unit/proxy/path_spec.h
+tests_unit_proxy_test_path_spec_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_proxy_test_path_spec_LDADD = $(PROXY_ROUTER_LIBS)
