@@ -6,7 +6,8 @@ dist_weirexamples_DATA = \
 	conf/examples/hosts.yaml \
 	conf/examples/limits.yaml \
 	conf/examples/minimal.yaml \
-	conf/examples/rewrite.yaml
+	conf/examples/rewrite.yaml \
+	conf/examples/versions.yaml
 
 weirdropdir = $(weirexamplesdir)/conf.d
 dist_weirdrop_DATA = \

@@ -165,7 +165,7 @@ canonical(const struct rewrite_conf *conf, const char *key, struct slice path,
 	return (SLICE("/"));
 }
 
-static void
+static bool
 compile_template(struct rewrite_conf *conf, const char *key, struct slice text,
     const struct snapshot_build *b)
 {
@@ -179,13 +179,15 @@ compile_template(struct rewrite_conf *conf, const char *key, struct slice text,
 	if (why != NULL)
 		refuse(conf, key, text, why, b);
 	conf->encodes_slash = template_has_encoded_slash(text);
+	return (why == NULL);
 }
 
 static void
 compile_path(struct rewrite_conf *conf, const struct snapshot_build *b)
 {
 	conf->re = b->regex;
-	compile_template(conf, "path", conf->path, b);
+	if (!compile_template(conf, "path", conf->path, b))
+		return;
 	conf->kind = template_is_plain(&conf->template) ? REWRITE_WHOLE : REWRITE_MADE;
 	if (conf->kind == REWRITE_WHOLE)
 		conf->text = canonical(conf, "path", template_sample(&conf->template, b->arena), b);
@@ -232,8 +234,7 @@ compile_regex(struct rewrite_conf *conf, const struct snapshot_build *b)
 		diag_error(b->diag, mark, "%s", err->what);
 		return;
 	}
-	compile_template(conf, "with", conf->with, b);
-	if (loses_slash(conf))
+	if (compile_template(conf, "with", conf->with, b) && loses_slash(conf))
 		refuse(conf, "with", conf->with, "the path would not begin with a slash", b);
 }
 

@@ -101,9 +101,9 @@ void	build_policies_init(struct build_policies *, struct build *, struct build_l
 /* Policies of the file whose arena this is are made from here on. */
 void	build_policies_begin(struct build_policies *, struct arena *kept);
 /* What the route does on one layer, shared with routes for which that is the same. Its name and
-   prefix must be set. Never NULL. */
+   prefix must be set; `regex` is what it matches paths by, or NULL. Never NULL. */
 const struct route_policy *build_policy(struct build_policies *, unsigned layer,
-	    const struct route_conf *, const struct route *);
+	    const struct route_conf *, const struct route *, const struct regex *regex);
 
 /* What the compilation of routes works on. */
 struct routes {

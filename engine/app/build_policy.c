@@ -128,12 +128,12 @@ has_prefix(const struct route_conf *c)
 
 static struct route_policy *
 make(struct build_policies *ps, struct arena *kept, const struct route_policies *merged,
-    const struct route_conf *c, const struct route *route)
+    const struct route_conf *c, const struct route *route, const struct regex *regex)
 {
 	struct route_policy *p = arena_zlines(kept, 1, sizeof *p);
 	struct snapshot_build sb = { .magic = SNAPSHOT_BUILD_MAGIC, .arena = kept,
 		.diag = ps->b->diag, .path = c->path, .has_prefix = has_prefix(c),
-		.is_below_root = route->prefix.len > 0, .route = route->name,
+		.is_below_root = route->prefix.len > 0, .regex = regex, .route = route->name,
 		.own = &c->policies.obj };
 
 	p->timeout = timeouts(merged->timeout, c->policies.timeout);
@@ -150,6 +150,7 @@ struct key {
 	uint64_t	 present, off;
 	uint64_t	 own_present, own_off;
 	uint64_t	 flags;
+	uint64_t	 regex;		/* its address: the same one is the same expression */
 };
 
 enum {
@@ -160,11 +161,13 @@ enum {
 };
 
 static struct key
-key_of(const struct route_policies *merged, const struct route_conf *c, const struct route *route)
+key_of(const struct route_policies *merged, const struct route_conf *c, const struct route *route,
+    const struct regex *regex)
 {
 	const struct route_policies *own = &c->policies;
 	struct key key = { .present = merged->obj.present, .off = merged->obj.off,
-		.own_present = own->obj.present, .own_off = own->obj.off };
+		.own_present = own->obj.present, .own_off = own->obj.off,
+		.regex = (uintptr_t)regex };
 
 	schema_digest(&merged->obj, key.digest);
 	if (has_prefix(c))
@@ -180,13 +183,13 @@ key_of(const struct route_policies *merged, const struct route_conf *c, const st
 
 const struct route_policy *
 build_policy(struct build_policies *ps, unsigned layer, const struct route_conf *c,
-    const struct route *route)
+    const struct route *route, const struct regex *regex)
 {
 	struct build *b = ps->b;
 	const struct schema_obj *merged =
 	    schema_merge(b->arena, ps->merged[layer], &c->policies.obj);
-	/* These are of all files, and live with the layers. */
-	const struct route_policy **plain = merged != ps->merged[layer] ? NULL :
+	/* These are of all files, and live with the layers. An expression is of its file. */
+	const struct route_policy **plain = merged != ps->merged[layer] || regex != NULL ? NULL :
 	    &ps->layers->plain[layer][has_prefix(c) + (route->prefix.len > 0)];
 	size_t errors = diag_errors(b->diag);
 	const struct route_policies *all;
@@ -198,11 +201,12 @@ build_policy(struct build_policies *ps, unsigned layer, const struct route_conf 
 	if (plain != NULL && *plain != NULL)
 		return (*plain);
 	all = (const struct route_policies *)schema_without_wrong(b->arena, merged);
-	key = key_of(all, c, route);
+	key = key_of(all, c, route, regex);
 	key_text = slice_of((const char *)&key, sizeof key);
 	p = plain != NULL ? NULL : map_get(&ps->known, key_text);
 	if (p == NULL)
-		p = make(ps, plain != NULL ? ps->layers->part.arena : ps->kept, all, c, route);
+		p = make(ps, plain != NULL ? ps->layers->part.arena : ps->kept, all, c,
+		    route, regex);
 	/* A mistake is told with each route that has it. */
 	if (errors != diag_errors(b->diag))
 		return (p);

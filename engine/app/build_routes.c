@@ -204,7 +204,7 @@ compile(struct routes *r, const struct route_conf *c, uint32_t index)
 
 		if (layers->n > 1 && wanted == 0)
 			continue;
-		route.policy = build_policy(&r->policies, i, c, &route);
+		route.policy = build_policy(&r->policies, i, c, &route, rule.regex);
 		allows |= route.policy->allow_encoded_slash;
 		rf->routes[rf->n_routes] = route;
 		rule.route = &rf->routes[rf->n_routes++];

@@ -117,6 +117,31 @@ def test_nginx(service, dropped, tmp_path):
     assert (m.status, m.get("location")) == (301, b"http://www.example.com/a?b")
 
 
+V2 = "application/vnd.example.v2+json"
+
+
+@pytest.mark.parametrize("target,fields,server,seen", [
+    ("/v1/orders?q", [], "one", b"/orders?q"), ("/v2/orders", [], "two", b"/orders"),
+    ("/orders/7", [], "one", b"/orders/7"),
+    ("/orders/7", [("x-api-version", "2")], "two", b"/orders/7"),
+    ("/orders/7", [("X-Api-Version", "3")], "one", b"/orders/7"),
+    ("/carts", [], "one", b"/carts"), ("/carts", [("Accept", "application/json")], "one", b"/carts"),
+    ("/carts", [("Accept", V2)], "two", b"/carts"),
+    ("/carts", [("Accept", "text/html, %s;q=0.9" % V2.upper())], "two", b"/carts"),
+    ("/carts", [("Accept", V2.replace("v2", "v22"))], "one", b"/carts"),
+    ("/items/a/7/v2?q", [], "two", b"/items/a/7?q")])
+def test_versions(start, origins, target, fields, server, seen):
+    one, two = origins(), origins()
+    with open(os.path.join(TOP, "conf", "examples", "versions.yaml"), encoding="utf-8") as f:
+        text = f.read().replace("listen: 8080", "listen: 127.0.0.1:@web@")
+    gw = start(text.replace("127.0.0.1:9001", one.address).replace("127.0.0.1:9002", two.address))
+    m = gw.get(target, fields)
+    assert m.status == 200
+    assert m.all("vary") == ([b"Accept"] if target == "/carts" else [])
+    asked, other = (one, two) if server == "one" else (two, one)
+    assert [r.target for r in asked.requests] == [seen] and not other.requests
+
+
 def test_no_example_is_left_out():
     """Each of the files is one of the tests above; those beside it are whole files, which
     tests/unit/gateway/examples loads."""

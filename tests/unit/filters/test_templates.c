@@ -105,6 +105,35 @@ test_rewrite_of_the_path(void **state)
 	CHECK_RUNS(runs);
 }
 
+/* The captures of the regex that the route matches by. */
+static void
+test_captures_of_the_route(void **state)
+{
+#define OWN(regex, action)	"- { name: r, regex: \"" regex "\", " action " }|- { path: /u, upstream: u }"
+	static const struct run runs[] = {
+		{ "", OWN("^/users/(\\\\d+)/(\\\\w+)$", "upstream: u, rewrite: { path: \"/$2/$1\" }"),
+		    "GET /users/7/cart?q", "", "GET /cart/7?q HTTP/1.1", "", " 200 ", "" },
+		{ "", OWN("^/users/(\\\\d+)", "redirect: { to: \"https://x.test/u/$1?from=$1\" }"),
+		    "GET /users/7/cart?q", "", NULL, "", " 308 |Location: https://x.test/u/7?from=7\r\n",
+		    "" },
+		{ "", OWN("^/go/(.*)$", "redirect: { to: \"/$1\" }"), "GET /go//evil.test?q", "", NULL,
+		    "", "Location: /evil.test?q\r\n", "" },
+		{ "", OWN("^/go/([^:]*):(.*)$", "redirect: { to: \"/$1/$2\" }"), "GET /go/..:x", "", NULL,
+		    "", " 400 |path_refused", "Location" },
+		/* inherited, it is made for each route that has one */
+		{ ", rewrite: { path: \"/l/$1\" }", "- { regex: \"^/a/(.)\", upstream: u }"
+		    "|- { regex: \"^/b/(.)\", upstream: u }|- { path: /u, upstream: u, rewrite: off }",
+		    "GET /b/c/d", "", "GET /l/c HTTP/1.1", "", " 200 ", "" },
+	};
+	static const struct mistake cases[] = {
+		{ "regex: \"^/(.)\", rewrite: { path: \"/$2\" }", "the regex has 1 group" },
+	};
+
+	(void)state;
+	CHECK_RUNS(runs);
+	CHECK_MISTAKES(cases);
+}
+
 #define MOVED(match, to, request, location)						\
 	{ "", "- { " match ", redirect: { to: \"" to "\" } }|- { path: /u, upstream: u }",	\
 	  request, "", NULL, "", " 308 |\r\nLocation: " location "\r\n", "" }
@@ -242,6 +271,7 @@ main(void)
 		cmocka_unit_test(test_no_way_out),
 		cmocka_unit_test(test_length_is_bounded),
 		cmocka_unit_test(test_rewrite_of_the_path),
+		cmocka_unit_test(test_captures_of_the_route),
 		cmocka_unit_test(test_redirect),
 		cmocka_unit_test(test_scheme_of_a_trusted_proxy),
 		cmocka_unit_test(test_mistakes),
