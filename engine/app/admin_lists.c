@@ -8,6 +8,7 @@
 #include "engine/http/method.h"
 #include "engine/http/uri.h"
 #include "engine/proxy/gate.h"
+#include "engine/proxy/mirror.h"
 #include "engine/proxy/route.h"
 #include "engine/proxy/router.h"
 #include "engine/upstream/balancer.h"
@@ -217,6 +218,9 @@ route_of(const struct gate *gate, const struct router_rule *rule, uint64_t liste
 	if (listeners != 0)
 		(void)json_object_set_new(o, "listeners", listeners_of(gate, listeners));
 	put_action(o, gate, route);
+	if (route->policy->mirror != NULL)
+		(void)json_object_set_new(o, "mirror", admin_json_text(
+		    gate_upstream(gate, route->policy->mirror->upstream)->part.name));
 	return (o);
 }
 

@@ -33,7 +33,7 @@ on_poll(void *arg)
 	struct app_worker *aw = arg;
 	struct loop *l = aw->worker.loop;
 
-	if (aw->worker.connections == 0)
+	if (proxy_is_drained(&aw->worker))
 		mailbox_post(aw->app->main.loop, &aw->drained);
 	else
 		timer_set(l, &aw->poll, loop_now_ms(l) + POLL_MS);

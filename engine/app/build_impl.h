@@ -55,6 +55,7 @@ struct build_layers {
 
 struct build_policies {
 	struct build		*b;
+	const struct build_names *names;
 	/* defaults and listener merged; of each layer */
 	const struct schema_obj	*merged[GATE_LISTENERS_MAX + 1];
 	struct build_layers	*layers;
@@ -100,6 +101,9 @@ struct upstream *build_upstream_part(struct build *, struct upstream *before, st
 void	build_policies_init(struct build_policies *, struct build *, struct build_layers *before);
 /* Policies of the file whose arena this is are made from here on. */
 void	build_policies_begin(struct build_policies *, struct arena *kept);
+/* What the route has of a mirror on one layer; NULL: none. */
+const struct route_mirror_conf *build_mirror(const struct build_policies *, unsigned layer,
+	    const struct route_conf *);
 /* What the route does on one layer, shared with routes for which that is the same. Its name and
    prefix must be set; `regex` is what it matches paths by, or NULL. Never NULL. */
 const struct route_policy *build_policy(struct build_policies *, unsigned layer,

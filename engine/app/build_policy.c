@@ -5,6 +5,7 @@
 
 #include "engine/app/build_impl.h"
 #include "engine/base/check.h"
+#include "engine/proxy/mirror.h"
 #include "engine/proxy/registry.h"
 
 /*
@@ -126,6 +127,33 @@ has_prefix(const struct route_conf *c)
 	return (c->prefix.len > 0 || schema_is_wrong(&c->obj, "prefix"));
 }
 
+const struct route_mirror_conf *
+build_mirror(const struct build_policies *ps, unsigned layer, const struct route_conf *c)
+{
+	const struct route_policies *below = (const struct route_policies *)ps->merged[layer];
+
+	if (c->policies.mirror != NULL || below->mirror == NULL ||
+	    schema_is_off(&c->policies.obj, "mirror"))
+		return (c->policies.mirror);
+	return (below->mirror);
+}
+
+/* Whether its upstream is there says who knows the route; without it nothing of this is used. */
+static const struct route_mirror *
+make_mirror(struct build_policies *ps, struct arena *kept, const struct route_mirror_conf *c)
+{
+	struct route_mirror *m;
+	uint32_t slot = 0;
+
+	if (c == NULL)
+		return (NULL);
+	m = arena_znew(kept, struct route_mirror);
+	if (build_find_slot(ps->b, ps->names, c->upstream, &slot))
+		m->upstream = slot;
+	m->share_ppm = (uint32_t)c->share_ppm;
+	return (m);
+}
+
 static struct route_policy *
 make(struct build_policies *ps, struct arena *kept, const struct route_policies *merged,
     const struct route_conf *c, const struct route *route, const struct regex *regex)
@@ -140,6 +168,7 @@ make(struct build_policies *ps, struct arena *kept, const struct route_policies 
 	p->allow_encoded_slash = merged->allow_encoded_slash;
 	p->host_upstream = merged->host == ROUTE_HOST_UPSTREAM;
 	p->body_limit = merged->body_limit;
+	p->mirror = make_mirror(ps, kept, merged->mirror);
 	p->chain = registry_chain(&merged->obj, build_first_filter(), &sb);
 	return (p);
 }
@@ -188,8 +217,11 @@ build_policy(struct build_policies *ps, unsigned layer, const struct route_conf 
 	struct build *b = ps->b;
 	const struct schema_obj *merged =
 	    schema_merge(b->arena, ps->merged[layer], &c->policies.obj);
-	/* These are of all files, and live with the layers. An expression is of its file. */
-	const struct route_policy **plain = merged != ps->merged[layer] || regex != NULL ? NULL :
+	/* These are of all files, and live with the layers. An expression is of its file, and so are
+	   the slots of upstreams. */
+	bool is_plain = merged == ps->merged[layer] && regex == NULL &&
+	    ((const struct route_policies *)merged)->mirror == NULL;
+	const struct route_policy **plain = !is_plain ? NULL :
 	    &ps->layers->plain[layer][has_prefix(c) + (route->prefix.len > 0)];
 	size_t errors = diag_errors(b->diag);
 	const struct route_policies *all;

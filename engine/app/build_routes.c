@@ -162,6 +162,28 @@ act(struct routes *r, const struct route_conf *c, const struct router_rule *rule
 		act_redirect(r, c, rule, route);
 }
 
+/* The upstream of its mirror counts as used. */
+static void
+see_mirror(struct routes *r, const struct route_conf *c, unsigned layer, const struct route *route)
+{
+	const struct route_mirror_conf *m = build_mirror(&r->policies, layer, c);
+
+	if (schema_is_wrong(&c->policies.obj, "mirror") ||
+	    schema_is_wrong(r->policies.merged[layer], "mirror") ||
+	    (m != NULL && m->upstream.len == 0))
+		r->names->knows_uses = false;
+	if (m == NULL || m->upstream.len == 0)
+		return;
+	if (m == c->policies.mirror && (route->action == ROUTE_REDIRECT ||
+	    route->action == ROUTE_RESPOND)) {
+		diag_error(r->b->diag, build_place(c, "mirror"),
+		    "mirror copies what is forwarded, and route \"%.*s\" answers by itself",
+		    build_slice_len(route->name), route->name.p);
+		return;
+	}
+	(void)find_upstream(r, m->upstream, schema_mark(&m->obj, "upstream"));
+}
+
 /* ---- all of it ---- */
 
 static struct slice
@@ -204,6 +226,7 @@ compile(struct routes *r, const struct route_conf *c, uint32_t index)
 
 		if (layers->n > 1 && wanted == 0)
 			continue;
+		see_mirror(r, c, i, &route);
 		route.policy = build_policy(&r->policies, i, c, &route, rule.regex);
 		allows |= route.policy->allow_encoded_slash;
 		rf->routes[rf->n_routes] = route;
@@ -323,6 +346,7 @@ build_routes(struct build *b, struct build_names *names, struct build_layers *be
 	r->names = names;
 	map_init(&r->route_names, b->arena);
 	build_policies_init(&r->policies, b, before);
+	r->policies.names = names;
 	for (uint32_t i = 0, n; i < list->count; i += n) {
 		const char *file = schema_obj_mark(&v[i]->obj).file;
 		struct build_file *f = build_file_of(b, file);

@@ -31,10 +31,12 @@ put_name(const char *name, bool *is_first, FILE *out)
 	*is_first = false;
 }
 
-/* Those of requests run in the order of the program's table. NULL: of no route, all that can. */
+/* Those of requests run in the order of the program's table, then the proxy's own. NULL: of no
+   route, all that can. */
 static void
-put_requests(const struct chain *chain, FILE *out)
+put_requests(const struct route_policy *policy, FILE *out)
 {
+	const struct chain *chain = policy == NULL ? NULL : policy->chain;
 	bool is_first = true;
 
 	fputs("#   request:  ", out);
@@ -45,6 +47,8 @@ put_requests(const struct chain *chain, FILE *out)
 		    is_in(chain, CHAIN_REQ_HEADERS, ops) || is_in(chain, CHAIN_REQ_BODY, ops))
 			put_name(ops->name, &is_first, out);
 	}
+	if (policy == NULL || policy->mirror != NULL)
+		put_name("mirror", &is_first, out);
 	fputs(is_first ? "none\n" : "\n", out);
 }
 
@@ -146,7 +150,7 @@ show_rule(struct build *b, uint32_t first, const struct router_rule *rule, FILE 
 	fputs("\n", out);
 	put_listeners(b, rule->listeners, out);
 	fputs("# policies in force, in the order in which they run:\n", out);
-	put_requests(route->policy->chain, out);
+	put_requests(route->policy, out);
 	put_responses(route->policy->chain, out);
 	schema_show(&c.obj, out);
 }

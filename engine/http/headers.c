@@ -132,6 +132,34 @@ headers_take_rows(struct headers *h, const struct hdr *rows, unsigned n, bool *r
 	return (true);
 }
 
+bool
+headers_copy(struct headers *h, const struct headers *from)
+{
+	/* Room for all lines, so for names and values too. */
+	char *at = arena_alloc(h->arena, from->wire_max + 1);
+
+	if (at == NULL)
+		return (false);
+	for (unsigned i = 0; i < from->n; i++) {
+		const struct hdr *row = &from->v[i];
+		struct slice name = { at, row->name_len }, value = { at, row->value_len };
+		bool is_raw = (row->flags & HDR_RAW) != 0;
+
+		if (!hdr_is_live(row))
+			continue;
+		if (is_raw) {
+			value.p = at + (row->value - row->name);
+			at = mempcpy(at, row->name, row->raw_len);
+		} else {
+			value.p = mempcpy(at, row->name, row->name_len);
+			at = mempcpy(at + row->name_len, row->value, row->value_len);
+		}
+		if (push(h, name, value, row->id, row->flags, is_raw ? row->raw_len : 0) == NULL)
+			return (false);
+	}
+	return (true);
+}
+
 /* The first row from index `i` on with that id and none of these flags. */
 static struct hdr *
 scan_id(const struct headers *h, unsigned i, enum hdr_id id, unsigned without)

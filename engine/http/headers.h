@@ -141,6 +141,10 @@ enum headers_conn {
 bool		 headers_take_rows(struct headers *, const struct hdr *, unsigned n,
 		    bool *repeated_r);
 
+/* The live rows of another table, with copies of their bytes in this one's arena, behind what
+   stands here. False: no memory, or too many. */
+bool		 headers_copy(struct headers *, const struct headers *from);
+
 static inline struct slice
 hdr_name(const struct hdr *h)
 {

@@ -68,6 +68,7 @@ pipe_fini(struct pipe *p)
 	drop_all(p);
 	p->source_wake = NULL;
 	p->sink_wake = NULL;
+	p->tap = NULL;
 	p->source_waits = false;
 	p->sink_waits = false;
 }
@@ -84,6 +85,14 @@ pipe_set_sink(struct pipe *p, pipe_wake_fn *fn, void *arg)
 {
 	p->sink_wake = fn;
 	p->sink = arg;
+}
+
+void
+pipe_set_tap(struct pipe *p, pipe_tap_fn *fn, void *arg)
+{
+	CHECK_OBJ(p, PIPE_MAGIC);
+	p->tap = fn;
+	p->tap_arg = arg;
 }
 
 static bool
@@ -104,6 +113,8 @@ pipe_put(struct pipe *p, struct span s)
 			page_unref(&s.page);
 		return (pipe_has_room(p));
 	}
+	if (unlikely(p->tap != NULL))
+		p->tap(p->tap_arg, p, &s);
 	p->queued += s.len;
 	p->total += s.len;
 	if (last != NULL && last->page == s.page && last->p + last->len == s.p) {
@@ -136,6 +147,8 @@ pipe_put_end(struct pipe *p, struct headers *trailers)
 		return;
 	p->end = PIPE_END;
 	p->trailers = trailers;
+	if (unlikely(p->tap != NULL))
+		p->tap(p->tap_arg, p, NULL);
 	wake(&p->sink_waits, p->sink_wake, p->sink);
 }
 
@@ -146,6 +159,8 @@ pipe_break(struct pipe *p)
 	if (p->end != PIPE_OPEN)
 		return;
 	p->end = PIPE_BROKEN;
+	if (unlikely(p->tap != NULL))
+		p->tap(p->tap_arg, p, NULL);
 	wake(&p->sink_waits, p->sink_wake, p->sink);
 }
 

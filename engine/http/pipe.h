@@ -15,6 +15,8 @@
  * A sink whose attempt may have to be made again has what it consumes kept, by reference and up to
  * a bound, until it is released or put back in front. Kept bytes do not count as queued: they hold
  * up no source. Put back they do, and they are then consumed like any others.
+ *
+ * A tap sees what is put, and the end, and has no say: it takes references of its own.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +26,7 @@
 #include "engine/mem/page.h"
 
 struct headers;
+struct pipe;
 
 struct span {
 	struct page	*page;		/* one reference held; NULL: static bytes that outlive it */
@@ -47,6 +50,9 @@ enum {
 };
 
 typedef void pipe_wake_fn(void *);
+/* A span that is about to be put, or NULL: the end or breakage, as the pipe says. It may end the
+   tap, and does nothing else to the pipe. */
+typedef void pipe_tap_fn(void *, const struct pipe *, const struct span *);
 
 /* What was consumed, in order. No magic: only ever reached through its pipe. */
 struct pipe_kept {
@@ -68,6 +74,8 @@ struct pipe {
 	pipe_wake_fn	*source_wake, *sink_wake;
 	void		*source, *sink;
 	struct pipe_kept *kept;		/* NULL: nothing is kept or back in front */
+	pipe_tap_fn	*tap;		/* NULL: none */
+	void		*tap_arg;
 	struct headers	*trailers;	/* valid with PIPE_END; NULL: none */
 	uint64_t	 total;		/* bytes ever put */
 	struct span	 v[PIPE_SPANS];
@@ -78,6 +86,8 @@ void	pipe_init(struct pipe *, uint32_t low, uint32_t high);
 void	pipe_fini(struct pipe *);
 void	pipe_set_source(struct pipe *, pipe_wake_fn *, void *);
 void	pipe_set_sink(struct pipe *, pipe_wake_fn *, void *);
+/* One at a time, from now on, until pipe_fini(); NULL: no more. */
+void	pipe_set_tap(struct pipe *, pipe_tap_fn *, void *);
 
 /*
  * Takes over the caller's page reference. A span that continues the last one in the same page

@@ -50,7 +50,9 @@ bool		ex_is_grpc(const struct headers *);
    when bytes last moved. 0: nothing, or the step has no such limit. EX_NO_LIMIT: it may wait. */
 uint64_t	ex_idle_left(struct exchange *, uint64_t now_ms);
 
-/* ex_upstream.c */
+/* ex_upstream.c. `host: upstream`: the server as the file names it, so again for each that is
+   tried. */
+void		ex_name_server(struct msg_req *, const struct server *);
 void		ex_drop_upstream(struct exchange *);
 /* Forgets which servers were tried: at the end, after the log. */
 void		ex_drop_servers(struct exchange *);

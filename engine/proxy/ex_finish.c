@@ -10,6 +10,7 @@
 #include "engine/proxy/down_conn.h"
 #include "engine/proxy/ex.h"
 #include "engine/proxy/gate.h"
+#include "engine/proxy/mirror.h"
 #include "engine/proxy/proxy_stats.h"
 
 /* The last step: tell what happened, let everything go. */
@@ -63,6 +64,8 @@ ex_step_finish(struct exchange *ex)
 	if (ex->reply_sent && !ex->client_gone && codec->ops->can_reuse(codec))
 		next = DOWN_NEXT_REQUEST;
 	ex_drop_upstream(ex);
+	if (unlikely(ex->mirror != NULL))
+		mirror_leave(ex);
 	tell(ex);
 	chain_end(&ex->chain);
 	ex_drop_servers(ex);

@@ -6,6 +6,7 @@
 #include "engine/mem/page.h"
 #include "engine/proxy/down_conn.h"
 #include "engine/proxy/ex.h"
+#include "engine/proxy/mirror.h"
 #include "engine/upstream/upstream.h"
 
 /* Steps that talk to the upstream, and the events that come back from it. */
@@ -60,6 +61,8 @@ ex_step_open(struct exchange *ex)
 	must(ex->up == NULL);
 	for (unsigned i = 0; i < ex->n_tried; i++)
 		pick.tried[i] = ex->tried[i];
+	if (unlikely(ex->route->policy->mirror != NULL) && ex->attempts == 0)
+		mirror_begin(ex);
 	ex->attempts++;
 	ex->up_sent = false;
 	ex->opened = false;
@@ -93,17 +96,12 @@ keep_body(struct exchange *ex, struct pipe *body)
 		pipe_keep(body, room);
 }
 
-/*
- * `host: upstream`: the server as the file names it, so again for each that is tried. A Unix socket
- * has no name that a host could be.
- */
-static void
-name_server(struct exchange *ex)
+/* A Unix socket has no name that a host could be. */
+void
+ex_name_server(struct msg_req *req, const struct server *s)
 {
-	const struct server *s = up_server(ex->up);
-
-	(void)headers_remove_id(&ex->req.m.headers, HDR_HOST);
-	ex->req.authority = addr_is_ip(&s->addr) ? s->name : SLICE("localhost");
+	(void)headers_remove_id(&req->m.headers, HDR_HOST);
+	req->authority = addr_is_ip(&s->addr) ? s->name : SLICE("localhost");
 }
 
 enum step_rc
@@ -121,7 +119,7 @@ ex_step_send(struct exchange *ex)
 	if (body != NULL)
 		keep_body(ex, body);
 	if (unlikely(ex->route->policy->host_upstream))
-		name_server(ex);
+		ex_name_server(&ex->req, up_server(ex->up));
 	if (!up_send(ex->up, &ex->req, body))
 		return (ex_fault(ex, REASON_OVERLOADED));
 	up_receive(ex->up, &ex->resp_body);

@@ -137,6 +137,8 @@ struct proxy_local {
 #define PROXY_LOCAL_MAGIC	0x5d81ee07
 	struct slab		 conns;		/* struct down_conn */
 	struct slab		 exchanges;
+	struct slab		 mirror_slab;	/* mirror.c */
+	struct list		 mirrors;	/* all there are */
 	struct list		 listeners;
 	struct list		 sockets;
 	struct list		 open;		/* all client connections, for drains */
@@ -176,6 +178,9 @@ void		 proxy_retired(struct worker *, struct snapshot *gone);
 void	proxy_listener_unref(struct listener_local *);
 /* Worker thread: stop accepting, end idle connections, say close on the others. */
 void		 proxy_drain(struct worker *);
+
+/* Of a worker that drains: nothing is left to wait for. */
+bool		 proxy_is_drained(const struct worker *);
 
 static inline struct proxy_local *
 proxy_of(const struct worker *w)

@@ -35,6 +35,8 @@ libengine_proxy_a_SOURCES = \
 	engine/proxy/listener_conf.h \
 	engine/proxy/local_reply.c \
 	engine/proxy/local_reply.h \
+	engine/proxy/mirror.c \
+	engine/proxy/mirror.h \
 	engine/proxy/proxy_limits.c \
 	engine/proxy/proxy_limits.h \
 	engine/proxy/proxy_stats.c \

@@ -10,6 +10,7 @@
 #include "engine/proxy/exchange.h"
 #include "engine/proxy/access_log.h"
 #include "engine/proxy/gate.h"
+#include "engine/proxy/mirror.h"
 #include "engine/proxy/proxy_stats.h"
 #include "engine/proxy/registry.h"
 #include "engine/regex/regex.h"
@@ -32,6 +33,7 @@ proxy_worker_enter(struct worker *w)
 	exchange_register();
 	slab_init(&pl->conns, "client connections", sizeof(struct down_conn), 0);
 	slab_init(&pl->exchanges, "exchanges", sizeof(struct exchange), 0);
+	mirror_init(pl);
 	list_init(&pl->listeners);
 	list_init(&pl->sockets);
 	list_init(&pl->open);
@@ -402,6 +404,12 @@ proxy_drain(struct worker *w)
 	drain_conns(pl, NULL);
 }
 
+bool
+proxy_is_drained(const struct worker *w)
+{
+	return (w->connections == 0 && list_is_empty(&proxy_of(w)->mirrors));
+}
+
 static void
 reset_conns(struct proxy_local *pl)
 {
@@ -435,6 +443,7 @@ proxy_worker_leave(struct worker *w)
 	w->draining = true;
 	close_sockets(pl, true);
 	reset_conns(pl);
+	mirror_cut(w);
 	settle(w);
 	for (unsigned i = 0; gate != NULL && i < gate->n_upstreams; i++)
 		upstream_retire(w, gate->upstreams[i]);
@@ -447,6 +456,7 @@ proxy_worker_leave(struct worker *w)
 	xfree(pl->filter_state);
 	slab_fini(&pl->conns);
 	slab_fini(&pl->exchanges);
+	slab_fini(&pl->mirror_slab);
 	w->slot[WORKER_SLOT_PROXY] = NULL;
 	xfree(pl);
 }

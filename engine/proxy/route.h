@@ -19,6 +19,7 @@ struct addr;
 struct chain;
 struct msg_req;
 struct rnd;
+struct route_mirror;
 struct router_rule;
 struct source;
 
@@ -85,6 +86,7 @@ struct route_timeouts {		/* ms; 0: none */
 struct route_policy {
 	const struct chain	*chain;
 	uint64_t		 body_limit;	/* bytes; UINT64_MAX: unlimited */
+	const struct route_mirror *mirror;	/* mirror.h; NULL: none */
 	struct route_timeouts	 timeout;
 	bool			 allow_encoded_slash;
 	/* Host is the server's name, not the client's */

@@ -8,7 +8,8 @@ enum {
 	TIME_MAX_MS = 24 * 3600 * 1000,
 	STATUS_LEAST = 200,	/* 1xx are no answers */
 	STATUS_MAX = 599,
-	SPLIT_WEIGHT_MAX = 1000000
+	SPLIT_WEIGHT_MAX = 1000000,
+	PPM = 1000000
 };
 
 static const struct schema_row timeout_rows[] = {
@@ -36,6 +37,16 @@ static const struct schema_enum host_words[] = {
 	{ NULL, 0 },
 };
 
+static const struct schema_row mirror_rows[] = {
+	SCHEMA_ROW("upstream", REF, struct route_mirror_conf, upstream, .flags = SCHEMA_REQUIRED,
+	    .help = "the upstream that gets the copies; what it answers is thrown away"),
+	SCHEMA_ROW("share", PERCENT, struct route_mirror_conf, share_ppm, .def = "100%", .min = 1,
+	    .max = PPM, .help = "how many of the requests are copied, by chance"),
+	SCHEMA_ROWS_END,
+};
+static struct schema mirror_schema = SCHEMA_DEFINE("mirror", struct route_mirror_conf, mirror_rows,
+    .is_alternative = true);
+
 static const struct schema_row policies_rows[] = {
 	SCHEMA_ROW("timeout", OBJECT, struct route_policies, timeout, .sub = &timeout_schema,
 	    .flags = SCHEMA_ALWAYS, .help = "how long the upstream may take"),
@@ -46,6 +57,8 @@ static const struct schema_row policies_rows[] = {
 	    .def = "false", .help = "let %2F and %5C in a path through instead of answering 400"),
 	SCHEMA_ROW("body_limit", BYTES, struct route_policies, body_limit, .def = "16MiB",
 	    .flags = SCHEMA_UNLIMITED, .help = "the largest request body, else 413"),
+	SCHEMA_ROW("mirror", OBJECT, struct route_policies, mirror, .sub = &mirror_schema,
+	    .flags = SCHEMA_CAN_OFF, .help = "send copies of requests to another upstream too"),
 	SCHEMA_ROWS_END,
 };
 struct schema route_policies_schema =

@@ -30,12 +30,19 @@ enum route_host {
 	ROUTE_HOST_UPSTREAM	/* it sees the server's name as configured */
 };
 
+struct route_mirror_conf {
+	struct schema_obj	 obj;
+	struct slice		 upstream;
+	uint64_t		 share_ppm;
+};
+
 struct route_policies {
 	struct schema_obj			 obj;
 	const struct route_timeout_conf		*timeout;
 	enum route_host				 host;
 	bool					 allow_encoded_slash;
 	uint64_t				 body_limit;	/* SCALAR_UNLIMITED: UINT64_MAX */
+	const struct route_mirror_conf		*mirror;	/* NULL: none */
 	/* and one object for each filter: schema_ext_at(&obj, i) */
 };
 

@@ -252,6 +252,14 @@ snapshot_take(struct worker *w)
 	return (w->snap);
 }
 
+struct snapshot_use *
+snapshot_hold(struct snapshot_use *use)
+{
+	must(use->active > 0);
+	use->active++;
+	return (use);
+}
+
 void
 snapshot_give(struct snapshot_use **up)
 {

@@ -90,6 +90,7 @@ void		 snapshot_discard(struct snapshot **);
 
 /* Worker thread. */
 struct snapshot_use *snapshot_take(struct worker *);		/* counts one up */
+struct snapshot_use *snapshot_hold(struct snapshot_use *);	/* one that is taken, once more */
 void		 snapshot_give(struct snapshot_use **);		/* and down; nulls */
 
 #endif

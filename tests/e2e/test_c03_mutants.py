@@ -106,6 +106,9 @@ routes:
       cookie: session
     rewrite:
       prefix: /static
+    mirror:
+      upstream: orders
+      share: 5%
   - name: third
     prefix: /old
     redirect:

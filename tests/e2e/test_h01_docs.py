@@ -66,6 +66,8 @@ def names_used(routes):
         if "upstream" in route:
             yield route["upstream"]
         yield from route.get("split", {})
+        if route.get("mirror"):
+            yield route["mirror"]["upstream"]
 
 
 def completed(text):

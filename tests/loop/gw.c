@@ -443,6 +443,14 @@ gw_clients_of(const char *listener)
 	return (stats_value(gw.stats, STATS_CONNECTIONS, &name));
 }
 
+int64_t
+gw_mirrored(const char *result)
+{
+	struct slice labels[] = { SLICE_NONE, SLICE_NONE, slice_str(result) };
+
+	return (stats_value(gw.stats, STATS_MIRROR, labels));
+}
+
 unsigned
 gw_exchanges(void)
 {

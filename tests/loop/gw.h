@@ -63,6 +63,8 @@ const struct gw_line *gw_last(void);
 unsigned	 gw_clients(void);		/* connections */
 /* As /metrics has it: weir_connections of this listener. */
 int64_t		 gw_clients_of(const char *listener);
+/* weir_mirror_total of this result, whatever the route. */
+int64_t		 gw_mirrored(const char *result);
 unsigned	 gw_exchanges(void);
 unsigned	 gw_pages(void);
 /* At most so many pages from now on, as when memory is short; 0: as at the start. */

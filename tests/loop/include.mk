@@ -40,7 +40,7 @@ LOOP_LDFLAGS_WRAP = $(AM_LDFLAGS) -Wl,--wrap=proxy_stats_request
 LOOP_LIBS = libloop.a libfilters.a $(RIG_LIBS)
 
 LOOP_TESTS = tests/loop/test_request tests/loop/test_memory tests/loop/test_time \
-	tests/loop/test_pressure tests/loop/test_reload tests/loop/test_phases
+	tests/loop/test_pressure tests/loop/test_reload tests/loop/test_phases tests/loop/test_mirror
 check_PROGRAMS += $(LOOP_TESTS)
 TESTS += $(LOOP_TESTS)
 
@@ -63,6 +63,10 @@ tests_loop_test_reload_LDADD = $(LOOP_LIBS)
 tests_loop_test_phases_SOURCES = tests/loop/test_phases.c
 tests_loop_test_phases_LDFLAGS = $(LOOP_LDFLAGS_WRAP)
 tests_loop_test_phases_LDADD = $(LOOP_LIBS)
+
+tests_loop_test_mirror_SOURCES = tests/loop/test_mirror.c
+tests_loop_test_mirror_LDFLAGS = $(LOOP_LDFLAGS_WRAP)
+tests_loop_test_mirror_LDADD = $(LOOP_LIBS)
 
 tests_loop_test_memory_SOURCES = tests/loop/test_memory.c
 tests_loop_test_memory_LDFLAGS = $(LOOP_LDFLAGS_WRAP)

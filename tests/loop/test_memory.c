@@ -171,6 +171,7 @@ struct load {
 	const char	*whole;		/* the start of a good answer */
 	bool		 is_local;
 	bool		 chunked;
+	bool		 is_mirrored;
 };
 
 static const struct load loads[] = {
@@ -183,6 +184,12 @@ static const struct load loads[] = {
 	    .whole = "HTTP/1.1 200 OK\r\n" },
 	{ .name = "with an id", .answer = 5, .path = "/id/x", .whole = "HTTP/1.1 200 OK\r\n" },
 	{ .name = "rewritten", .answer = 5, .path = "/re/x", .whole = "HTTP/1.1 200 OK\r\n" },
+	{ .name = "mirrored", .answer = 5, .path = "/m/x", .is_mirrored = true,
+	    .whole = "HTTP/1.1 200 OK\r\n" },
+	{ .name = "mirrored body", .body = 30000, .answer = 5, .path = "/m/x", .is_mirrored = true,
+	    .whole = "HTTP/1.1 200 OK\r\n" },
+	{ .name = "mirrored chunks", .body = 3000, .chunked = true, .answer = 5, .path = "/m/x",
+	    .is_mirrored = true, .whole = "HTTP/1.1 200 OK\r\n" },
 	{ .name = "redirect", .path = "/r", .is_local = true,
 	    .whole = "HTTP/1.1 308 Permanent Redirect\r\n" },
 	{ .name = "respond", .path = "/s", .is_local = true, .whole = "HTTP/1.1 200 OK\r\n" },
@@ -190,9 +197,11 @@ static const struct load loads[] = {
 	    .whole = "HTTP/1.1 400 Bad Request\r\n" },
 };
 
-#define CONF_LOADS CONF_LISTEN("") CONF_SERVERS("\"" SERVER "\"")	\
+#define CONF_LOADS CONF_LISTEN("")					\
+	"upstreams: { app: { servers: [\"" SERVER "\"] }, copy: { servers: [\"" SERVER_2 "\"] } }\n" \
 	"routes: [ { prefix: /, upstream: app, request_id: off },"	\
 	" { prefix: /id, upstream: app },"				\
+	" { prefix: /m, upstream: app, request_id: off, mirror: { upstream: copy } },"	\
 	" { prefix: /re, upstream: app, request_id: off, strip_prefix: true,"	\
 	" request_headers: { set: { x-a: b } }, response_headers: { add: { x-c: d } } },"	\
 	" { path: /r, redirect: { to: /t } }, { path: /s, respond: { body: hi } } ]\n"
@@ -307,6 +316,22 @@ end_shortage(void)
 	mem_fail_off();
 }
 
+/* The copy is answered, if there is one; without a failure there must be. */
+static void
+end_mirror(unsigned n, const struct load *l, bool hit)
+{
+	struct sim_conn *s = sim_server_take(SERVER_2);
+
+	if (s != NULL) {
+		send_answer(s, l);
+		sim_run_until_idle();
+		sim_close(s);
+		sim_run_until_idle();
+	}
+	if (!hit && gw_mirrored("ok") != 1)
+		fail_msg("%s, failure %u: not mirrored", l->name, n);
+}
+
 /* False: the n-th allocation was not needed. */
 static bool
 run_load(void **state, const struct load *l, enum shortage what, unsigned n)
@@ -331,6 +356,8 @@ run_load(void **state, const struct load *l, enum shortage what, unsigned n)
 	hit = what == FEW_PAGES ? n < PAGES_ENOUGH : mem_fail_hit();
 	end_shortage();
 	check_answer(n, l, c);
+	if (l->is_mirrored)
+		end_mirror(n, l, hit);
 	if (!hit && !starts_with(sim_received(c), l->whole))
 		fail_msg("%s: not answered without a failure: \"%.*s\"", l->name,
 		    (int)sim_received(c).len, sim_received(c).p);

@@ -249,6 +249,46 @@ rows_taken(void **state)
 	arena_free(&a);
 }
 
+/* Rows that are written, in order, with bytes of their own. */
+static void
+copied(void **state)
+{
+	static const char line[] = "X-Raw:  a \r\n";
+	struct arena *a = arena_new("test"), *b = arena_new("copy");
+	struct headers from, h;
+	const struct hdr *raw;
+	char text[sizeof line];
+
+	(void)state;
+	memcpy(text, line, sizeof line);
+	headers_init(&from, a);
+	headers_init(&h, b);
+	assert_true(headers_copy(&h, &from));
+	assert_int_equal(h.n, 0);
+	assert_non_null(headers_push_raw(&from, slice_of(text, 5), slice_of(text + 8, 1), HDR_OTHER,
+	    sizeof line - 1));
+	assert_true(headers_add(&from, SLICE("Accept"), SLICE("gone")));
+	assert_int_equal(headers_remove_id(&from, HDR_ACCEPT), 1);
+	assert_true(headers_add(&from, SLICE("Content-Length"), SLICE("5")));
+	assert_true(headers_add(&from, SLICE("Cookie"), SLICE("")));
+	assert_true(headers_add(&from, SLICE("Cookie"), SLICE("x=y")));
+	assert_true(headers_copy(&h, &from));
+	memset(text, '?', sizeof text);
+	arena_free(&a);
+	assert_int_equal(h.n, 3);
+	raw = headers_find(&h, SLICE("x-raw"));
+	assert_non_null(raw);
+	assert_true(slice_eq(hdr_value(raw), SLICE("a")));
+	assert_int_equal(raw->raw_len, sizeof line - 1);
+	assert_memory_equal(raw->name, line, sizeof line - 1);
+	assert_true(slice_eq(hdr_value(headers_get(&h, HDR_COOKIE)), SLICE("")));
+	assert_true(slice_eq(hdr_value(headers_next(&h, headers_get(&h, HDR_COOKIE))),
+	    SLICE("x=y")));
+	assert_null(headers_get_hop(&h, HDR_CONTENT_LENGTH));
+	assert_true(headers_wire_len(&h) <= h.wire_max);
+	arena_free(&b);
+}
+
 static void
 tables(void **state)
 {
@@ -286,6 +326,7 @@ main(void)
 		cmocka_unit_test(fills_up),
 		cmocka_unit_test(wire_is_bounded),
 		cmocka_unit_test(rows_taken),
+		cmocka_unit_test(copied),
 		cmocka_unit_test(tables),
 	};
 

@@ -350,6 +350,79 @@ kept_nothing(void **state)
 	ends_free(e);
 }
 
+/* ---- a tap ---- */
+
+struct tap {
+	char bytes[64];
+	size_t n;
+	unsigned n_ends;
+	uint8_t end;
+};
+
+static void
+on_tap(void *arg, const struct pipe *p, const struct span *s)
+{
+	struct tap *t = arg;
+
+	if (s == NULL) {
+		t->n_ends++;
+		t->end = p->end;
+		return;
+	}
+	memcpy(t->bytes + t->n, s->p, s->len);
+	t->n += s->len;
+}
+
+/* It sees what is put from then on, joined or not, kept or not, and the end, once. */
+static void
+tapped(void **state)
+{
+	static const uint8_t ends[] = { PIPE_END, PIPE_BROKEN };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct ends *e = ends_new(10, 20);
+		struct page *page = page_get(&e->pool);
+		struct tap t = { .n = 0 };
+
+		memcpy(page->data, "abcdef", 6);
+		(void)pipe_put(&e->p, (struct span){ NULL, "before", 6 });
+		pipe_set_tap(&e->p, on_tap, &t);
+		(void)pipe_put(&e->p, (struct span){ page_ref(page), page->data, 2 });
+		(void)pipe_put(&e->p, (struct span){ page_ref(page), page->data + 2, 3 });
+		(void)pipe_put(&e->p, (struct span){ NULL, "", 0 });
+		pipe_consume(&e->p, 11);
+		if (i == 0)
+			pipe_put_end(&e->p, NULL);
+		else
+			pipe_break(&e->p);
+		pipe_break(&e->p);
+		assert_int_equal(t.n, 5);
+		assert_memory_equal(t.bytes, "abcde", 5);
+		assert_int_equal(t.n_ends, 1);
+		assert_int_equal(t.end, ends[i]);
+		page_unref(&page);
+		ends_free(e);
+	}
+}
+
+static void
+tap_ends(void **state)
+{
+	struct ends *e = ends_new(10, 20);
+	struct tap t = { .n = 0 };
+
+	(void)state;
+	pipe_set_tap(&e->p, on_tap, &t);
+	(void)pipe_put(&e->p, (struct span){ NULL, "a", 1 });
+	pipe_set_tap(&e->p, NULL, NULL);
+	(void)pipe_put(&e->p, (struct span){ NULL, "b", 1 });
+	pipe_put_end(&e->p, NULL);
+	assert_int_equal(t.n, 1);
+	assert_int_equal(t.n_ends, 0);
+	ends_free(e);
+}
+
 int
 main(void)
 {
@@ -364,6 +437,8 @@ main(void)
 		cmocka_unit_test(kept_bounds),
 		cmocka_unit_test(kept_and_dropped),
 		cmocka_unit_test(kept_nothing),
+		cmocka_unit_test(tapped),
+		cmocka_unit_test(tap_ends),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
