@@ -217,8 +217,8 @@ build_policy(struct build_policies *ps, unsigned layer, const struct route_conf 
 	struct build *b = ps->b;
 	const struct schema_obj *merged =
 	    schema_merge(b->arena, ps->merged[layer], &c->policies.obj);
-	/* These are of all files, and live with the layers. An expression is of its file, and so are
-	   the slots of upstreams. */
+	/* These are of all files, and live with the layers. Expressions are of their file, and so
+	   are slots of upstreams. */
 	bool is_plain = merged == ps->merged[layer] && regex == NULL &&
 	    ((const struct route_policies *)merged)->mirror == NULL;
 	const struct route_policy **plain = !is_plain ? NULL :
