@@ -224,7 +224,8 @@ compile(struct routes *r, const struct route_conf *c, uint32_t index)
 		uint64_t wanted = rule.listeners == 0 ? layers->id[i].listeners :
 		    rule.listeners & layers->id[i].listeners;
 
-		if (layers->n > 1 && wanted == 0)
+		/* Of a listener that was not meant no mistake comes. */
+		if (layers->n > 1 && (wanted == 0 || schema_is_wrong(&c->obj, "listeners")))
 			continue;
 		see_mirror(r, c, i, &route);
 		route.policy = build_policy(&r->policies, i, c, &route, rule.regex);

@@ -28,13 +28,14 @@ static struct schema_obj *decode_object(const struct schema_reader *rd,
 
 /* ---- messages ---- */
 
-static void report(const struct schema_reader *rd, const struct schema_frame *at, struct mark mark,
-    const char *hint, const char *fmt, ...) CC_PRINTF(5, 6);
+static void report(const struct schema_reader *rd, const struct schema_frame *at,
+    enum diag_kind kind, struct mark mark, const char *hint, const char *fmt, ...) CC_PRINTF(6, 7);
 
 static void
-report(const struct schema_reader *rd, const struct schema_frame *at, struct mark mark,
-    const char *hint, const char *fmt, ...)
+report(const struct schema_reader *rd, const struct schema_frame *at, enum diag_kind kind,
+    struct mark mark, const char *hint, const char *fmt, ...)
 {
+	enum diag_kind before = diag_set_kind(rd->diag, kind);
 	char message[512];
 	va_list ap;
 
@@ -44,6 +45,7 @@ report(const struct schema_reader *rd, const struct schema_frame *at, struct mar
 	if (hint != NULL && hint[0] == '\0')
 		hint = NULL;
 	diag_add(rd->diag, DIAG_ERROR, mark, schema_path(rd->arena, at), hint, "%s", message);
+	(void)diag_set_kind(rd->diag, before);
 }
 
 static bool
@@ -53,11 +55,11 @@ report_kind(const struct schema_reader *rd, const struct schema_frame *at, const
 	const char *subject = schema_subject(rd->arena, at);
 
 	if (node_is_null(n))
-		report(rd, at, n->mark, arena_printf(rd->arena, "%s is due", due),
+		report(rd, at, DIAG_TYPE, n->mark, arena_printf(rd->arena, "%s is due", due),
 		    "%s has no value", subject);
 	else
-		report(rd, at, n->mark, arena_printf(rd->arena, "%s is due", due), "%s is %s",
-		    subject, node_describe(n));
+		report(rd, at, DIAG_TYPE, n->mark, arena_printf(rd->arena, "%s is due", due),
+		    "%s is %s", subject, node_describe(n));
 	return (false);
 }
 
@@ -73,7 +75,7 @@ read_secret_file(const struct schema_reader *rd, const struct schema_frame *at,
 	r->where = load_resolve(rd->arena, n->mark.file, node_text(n));
 	if (!source_slurp(rd->sources, rd->arena, n->mark.file, arena_cstr(rd->arena, r->where),
 		SECRET_BYTES_MAX, &r->value, &why)) {
-		report(rd, at, n->mark, NULL, "%s: cannot read \"%.*s\": %s",
+		report(rd, at, DIAG_VALUE, n->mark, NULL, "%s: cannot read \"%.*s\": %s",
 		    schema_subject(rd->arena, at), (int)r->where.len, r->where.p, why);
 		return (false);
 	}
@@ -95,7 +97,7 @@ read_secret_env(const struct schema_reader *rd, const struct schema_frame *at, c
 	r->from = SCALAR_SECRET_ENV;
 	r->where = node_text(n);
 	if (value == NULL) {
-		report(rd, at, n->mark, NULL, "%s: the variable \"%.64s\" is not set",
+		report(rd, at, DIAG_VALUE, n->mark, NULL, "%s: the variable \"%.64s\" is not set",
 		    schema_subject(rd->arena, at), n->text);
 		return (false);
 	}
@@ -140,17 +142,18 @@ check_count(const struct schema_reader *rd, const struct schema_frame *at,
 	if (!is_outer || schema_value_is_number(row->elem))
 		least = (row->flags & SCHEMA_NOT_EMPTY) ? 1 : 0;
 	else if (row->max != 0 && count > row->max)
-		report(rd, at, n->mark, NULL, "%s has %llu items, at most %llu are taken",
-		    schema_subject(rd->arena, at), (unsigned long long)count,
-		    (unsigned long long)row->max);
+		report(rd, at, DIAG_BOUND, n->mark, NULL,
+		    "%s has %llu items, at most %llu are taken", schema_subject(rd->arena, at),
+		    (unsigned long long)count, (unsigned long long)row->max);
 	if (count >= least)
 		return (true);
 	if (count == 0)
-		report(rd, at, n->mark, NULL, "%s is empty", schema_subject(rd->arena, at));
+		report(rd, at, DIAG_BOUND, n->mark, NULL, "%s is empty",
+		    schema_subject(rd->arena, at));
 	else
-		report(rd, at, n->mark, NULL, "%s has %llu items, at least %llu are due",
-		    schema_subject(rd->arena, at), (unsigned long long)count,
-		    (unsigned long long)least);
+		report(rd, at, DIAG_BOUND, n->mark, NULL,
+		    "%s has %llu items, at least %llu are due", schema_subject(rd->arena, at),
+		    (unsigned long long)count, (unsigned long long)least);
 	return (false);
 }
 
@@ -194,8 +197,9 @@ decode_key(const struct schema_reader *rd, const struct schema_frame *at,
 		return (false);
 	if (schema_value_parse(rd->arena, &plain, row->key, key, r, &why))
 		return (true);
-	report(rd, at->up, key->mark, why.hint, "a key of %s: %s",
-	    schema_subject(rd->arena, at->up), why.what);
+	/* What a schema sees of a key is a string, whatever it was. */
+	report(rd, at->up, why.kind == DIAG_TYPE ? DIAG_VALUE : why.kind, key->mark, why.hint,
+	    "a key of %s: %s", schema_subject(rd->arena, at->up), why.what);
 	return (false);
 }
 
@@ -282,8 +286,8 @@ decode_scalar(const struct schema_reader *rd, const struct schema_frame *at,
 	if (n->kind != NODE_SCALAR || (node_is_null(n) && type != SCHEMA_TEXT))
 		return (report_kind(rd, at, n, schema_type_due(type)));
 	if (!schema_value_parse(rd->arena, row, type, n, &value, &why)) {
-		report(
-		    rd, at, n->mark, why.hint, "%s: %s", schema_subject(rd->arena, at), why.what);
+		report(rd, at, why.kind, n->mark, why.hint, "%s: %s",
+		    schema_subject(rd->arena, at), why.what);
 		return (false);
 	}
 	memcpy(value_r, &value, schema_value_size(type));
@@ -320,9 +324,10 @@ decode_value(const struct schema_reader *rd, const struct schema_frame *at,
 static bool
 is_off(const struct schema_row *row, const struct node *n)
 {
+	/* In quotes too, as a program writes it that knows JSON only. */
 	return ((row->flags & SCHEMA_CAN_OFF) && n->kind == NODE_SCALAR &&
-	    !(n->flags & NODE_QUOTED) && slice_eq(node_text(n), SLICE("off")) &&
-	    !schema_value_is_number(row->type) && row->type != SCHEMA_ENUM);
+	    slice_eq(node_text(n), SLICE("off")) && !schema_value_is_number(row->type) &&
+	    row->type != SCHEMA_ENUM);
 }
 
 static void
@@ -473,7 +478,8 @@ check_group(const struct schema_reader *rd, const struct schema_frame *object,
 		if (!is_given(obj, g->keys[i]))
 			continue;
 		if (first != NULL) {
-			report(rd, object, key_node(object->node, g->keys[i])->mark, "keep one",
+			report(rd, object, DIAG_CONFLICT,
+			    key_node(object->node, g->keys[i])->mark, "keep one",
 			    "\"%s\" and \"%s\" exclude each other in %s", first, g->keys[i],
 			    context[0] != '\0' ? context : "the file");
 			return;
@@ -484,8 +490,9 @@ check_group(const struct schema_reader *rd, const struct schema_frame *object,
 		return;
 	text_init(&t, buf, sizeof(buf));
 	n = list_group(st, g, &t);
-	report(rd, object, object->node->mark, hint_words(rd->arena, st), "%s%s is due in %s",
-	    n > 1 ? "one of " : "", text_cstr(&t), context[0] != '\0' ? context : "the file");
+	report(rd, object, DIAG_MISSING, object->node->mark, hint_words(rd->arena, st),
+	    "%s%s is due in %s", n > 1 ? "one of " : "", text_cstr(&t),
+	    context[0] != '\0' ? context : "the file");
 }
 
 /* A key of the root that stands in files which were not parsed. */
@@ -510,13 +517,14 @@ check_object(const struct schema_reader *rd, const struct schema_frame *object,
 
 		if (is_present && row->needs != NULL && !is_given(obj, row->needs) &&
 		    !(meant & schema_bit(schema_row_index(st, row->needs))))
-			report(rd, object, key_node(object->node, row->name)->mark, NULL,
-			    "\"%s\" needs \"%s\" beside it in %s", row->name, row->needs,
+			report(rd, object, DIAG_MISSING, key_node(object->node, row->name)->mark,
+			    NULL, "\"%s\" needs \"%s\" beside it in %s", row->name, row->needs,
 			    schema_context(rd->arena, object));
 		if (is_present || (meant & schema_bit(i)) || !(row->flags & SCHEMA_REQUIRED) ||
 		    is_known(rd, object, row->name))
 			continue;
-		report(rd, object, object->node->mark, NULL, "\"%s\" is missing in %s", row->name,
+		report(rd, object, DIAG_MISSING, object->node->mark, NULL,
+		    "\"%s\" is missing in %s", row->name,
 		    schema->noun[0] != '\0' ? schema_context(rd->arena, object) : "the file");
 	}
 	for (const struct schema_group *g = schema->groups; g != NULL && g->keys[0] != NULL; g++)
@@ -536,7 +544,8 @@ report_bare_key(const struct schema_reader *rd, const struct schema_frame *up,
 
 	if (row < 0)
 		return (false);
-	report(rd, up, n->mark, arena_printf(rd->arena, "write { %s: ... }", st->rows[row].name),
+	report(rd, up, DIAG_TYPE, n->mark,
+	    arena_printf(rd->arena, "write { %s: ... }", st->rows[row].name),
 	    "%s: \"%s\" needs a value of its own", schema_subject(rd->arena, up),
 	    st->rows[row].name);
 	return (true);

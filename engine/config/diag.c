@@ -39,10 +39,22 @@ struct diag {
 	size_t kept[DIAG_LEVEL__MAX];
 	size_t seen[DIAG_LEVEL__MAX];
 	size_t count;
+	enum diag_kind kind;
 	bool is_sorted;
 };
 
 static const char *const level_names[DIAG_LEVEL__MAX] = { "error", "warning" };
+static const char *const kind_names[DIAG_KIND__MAX] = {
+	[DIAG_KEY] = "key",
+	[DIAG_MISSING] = "missing",
+	[DIAG_CONFLICT] = "conflict",
+	[DIAG_TYPE] = "type",
+	[DIAG_FORM] = "form",
+	[DIAG_BOUND] = "bound",
+	[DIAG_VALUE] = "value",
+	[DIAG_SYNTAX] = "syntax",
+	[DIAG_RULE] = "rule",
+};
 
 struct diag *
 diag_new(struct arena *arena)
@@ -51,7 +63,18 @@ diag_new(struct arena *arena)
 
 	d->magic = DIAG_MAGIC;
 	d->arena = arena;
+	d->kind = DIAG_RULE;
 	return (d);
+}
+
+enum diag_kind
+diag_set_kind(struct diag *d, enum diag_kind kind)
+{
+	enum diag_kind before = d->kind;
+
+	CHECK_OBJ(d, DIAG_MAGIC);
+	d->kind = kind;
+	return (before);
 }
 
 void
@@ -108,6 +131,7 @@ add(struct diag *d, struct diag_item item, const char *fmt, va_list ap)
 	d->kept[item.level]++;
 	e = &d->entries[d->count++];
 	e->item = item;
+	e->item.kind = d->kind;
 	e->item.message = arena_cstr(d->arena, slice_str(message));
 	e->item.path = item.path == NULL ? "" : arena_cstr(d->arena, slice_str(item.path));
 	e->item.hint = item.hint == NULL ? NULL : arena_cstr(d->arena, slice_str(item.hint));
@@ -326,8 +350,9 @@ diag_print_json(struct diag *d, FILE *out)
 
 		fprintf(out, "%s\n  {\"file\":", i > 0 ? "," : "");
 		put_json(out, it->mark.file);
-		fprintf(out, ",\"line\":%u,\"column\":%u,\"level\":\"%s\",\"path\":", it->mark.line,
-		    it->mark.col, level_names[it->level]);
+		fprintf(out, ",\"line\":%u,\"column\":%u", it->mark.line, it->mark.col);
+		fprintf(out, ",\"level\":\"%s\",\"kind\":\"%s\",\"path\":",
+		    level_names[it->level], kind_names[it->kind]);
 		put_json(out, it->path);
 		fputs(",\"message\":", out);
 		put_json(out, it->message);

@@ -39,8 +39,26 @@ enum diag_level {
 	DIAG_LEVEL__MAX
 };
 
+/*
+ * What is wrong in general. What is of the first six the JSON Schema refuses too
+ * (json_schema.c); of the others it knows nothing.
+ */
+enum diag_kind {
+	DIAG_KEY,      /* a key that is not known here */
+	DIAG_MISSING,  /* a key that must be there */
+	DIAG_CONFLICT, /* keys that exclude each other */
+	DIAG_TYPE,     /* a map, a list, a number... where another of them is due */
+	DIAG_FORM,     /* a text that is not written as its type wants it: no unit, no path */
+	DIAG_BOUND,    /* a number or a count out of bounds */
+	DIAG_VALUE,    /* written well, and refused: a size out of bounds, an address, a file */
+	DIAG_SYNTAX,   /* no YAML, or none that the language takes; a file that cannot be read */
+	DIAG_RULE,     /* between keys: names without a meaning, routes that tie */
+	DIAG_KIND__MAX
+};
+
 struct diag_item {
 	enum diag_level level;
+	enum diag_kind kind;
 	struct mark mark;    /* file NULL: no place */
 	const char *path;    /* "routes[3].timeout.connect", or "" */
 	const char *message; /* one sentence, no full stop */
@@ -63,6 +81,9 @@ void diag_warn(struct diag *d, struct mark mark, const char *fmt, ...) CC_PRINTF
 void diag_add(struct diag *d, enum diag_level level, struct mark mark, const char *path,
     const char *hint, const char *fmt, ...) CC_PRINTF(6, 7);
 
+/* What is added from now on is of this kind, DIAG_RULE at the start; returns the one before. */
+enum diag_kind diag_set_kind(struct diag *d, enum diag_kind kind);
+
 /* Everything added so far, those not kept included. */
 size_t diag_errors(const struct diag *d);
 size_t diag_warnings(const struct diag *d);
@@ -79,7 +100,7 @@ const struct diag_item *diag_at(struct diag *d, size_t i);
 /* For people, with the line and a caret. */
 void diag_print(struct diag *d, FILE *out);
 
-/* For programs: an array of {file,line,column,level,path,message,hint}. */
+/* For programs: an array of {file,line,column,level,kind,path,message,hint}. */
 void diag_print_json(struct diag *d, FILE *out);
 
 /*

@@ -198,6 +198,7 @@ schema_report_unknown(
 	};
 	const char *context = schema_context(rd->arena, object), *names[NAMES_MAX];
 	const char *hint = hint_level(rd->arena, object, node_text(key)), *near = NULL;
+	enum diag_kind before = diag_set_kind(rd->diag, DIAG_KEY);
 	int meant = -1;
 
 	if (hint == NULL)
@@ -208,5 +209,6 @@ schema_report_unknown(
 	}
 	diag_add(rd->diag, DIAG_ERROR, key->mark, schema_path(rd->arena, &f), hint,
 	    "unknown key \"%.64s\"%s%s", key->text, context[0] != '\0' ? " in " : "", context);
+	(void)diag_set_kind(rd->diag, before);
 	return (meant < 0 ? 0 : schema_bit((unsigned)meant));
 }

@@ -8,6 +8,7 @@ libengine_config_a_SOURCES = \
 	engine/config/diag.h \
 	engine/config/document.c \
 	engine/config/explain.c \
+	engine/config/json_schema.c \
 	engine/config/load.c \
 	engine/config/load.h \
 	engine/config/merge.c \

@@ -83,6 +83,7 @@ static struct load_file *
 add_text(struct load_state *ld, const char *name, struct slice text, struct sources_item *item)
 {
 	struct load_file *f = arena_znew(ld->arena, struct load_file);
+	enum diag_kind before;
 
 	f->name = name;
 	f->source = item == NULL ? NULL : item->source;
@@ -103,8 +104,10 @@ add_text(struct load_state *ld, const char *name, struct slice text, struct sour
 	ld->reading = name;
 	f->root = yaml_read(ld->arena, ld->diag, name, text, ld->lookup, ld->lookup_arg);
 	if (f->root != NULL && f->root->kind != NODE_MAP && !node_is_null(f->root)) {
+		before = diag_set_kind(ld->diag, DIAG_TYPE);
 		diag_add(ld->diag, DIAG_ERROR, f->root->mark, NULL, "a map is due",
 		    "the file is %s", node_describe(f->root));
+		(void)diag_set_kind(ld->diag, before);
 		f->root = NULL;
 	}
 	ld->is_partial |= f->root == NULL;
@@ -292,6 +295,7 @@ static void
 check_per_root(struct load_state *ld, const char *key, size_t group)
 {
 	const struct load_file *root = NULL;
+	enum diag_kind before;
 
 	for (const struct load_file *f = ld->first; f != NULL; f = f->next) {
 		if (f->group != group || f->is_included)
@@ -301,9 +305,11 @@ check_per_root(struct load_state *ld, const char *key, size_t group)
 		if (root == NULL && !f->is_known)
 			root = f;
 	}
+	before = diag_set_kind(ld->diag, DIAG_MISSING);
 	if (root != NULL)
 		diag_add(ld->diag, DIAG_ERROR, root->root->mark, key, NULL,
 		    "\"%s\" is missing in %s", key, root->name);
+	(void)diag_set_kind(ld->diag, before);
 }
 
 static void
@@ -554,6 +560,7 @@ load_files(struct arena *arena, struct diag *diag, const struct schema *root,
     const struct load_options *opt)
 {
 	struct load_state *ld = state_new(arena, diag, root);
+	enum diag_kind before = diag_set_kind(diag, DIAG_SYNTAX);
 
 	ld->sources = opt->sources != NULL ?
 	    sources_ref(opt->sources) :
@@ -568,6 +575,7 @@ load_files(struct arena *arena, struct diag *diag, const struct schema *root,
 		add_paths(ld, opt);
 	refuse_nested(ld);
 	check_roots(ld, opt->n_paths);
+	(void)diag_set_kind(diag, before);
 	return (merge(ld));
 }
 
@@ -576,6 +584,7 @@ load_texts(struct arena *arena, struct diag *diag, const struct schema *root,
     const struct load_text *texts, size_t n, yaml_lookup_fn lookup, void *lookup_arg)
 {
 	struct load_state *ld = state_new(arena, diag, root);
+	enum diag_kind before = diag_set_kind(diag, DIAG_SYNTAX);
 	struct load_file *f;
 
 	ld->lookup = lookup;
@@ -588,5 +597,6 @@ load_texts(struct arena *arena, struct diag *diag, const struct schema *root,
 			    "\"include\" needs files, this text has none beside it");
 	}
 	check_roots(ld, n);
+	(void)diag_set_kind(diag, before);
 	return (merge(ld));
 }

@@ -16,10 +16,12 @@
 #include "engine/base/addr.h"
 #include "engine/base/slice.h"
 #include "engine/base/text.h"
+#include "engine/config/diag.h"
 
 struct arena;
 
 struct scalar_why {
+	enum diag_kind kind; /* schema_value_parse() says it */
 	char what[160]; /* "3 has no unit" */
 	char hint[160]; /* "write 3ms, 3s or 3m", or "" */
 };

@@ -85,6 +85,8 @@ void schema_value_print(
     const struct schema_row *row, enum schema_type type, const void *value, FILE *out);
 void schema_number_put(
     const struct schema_row *row, enum schema_type type, uint64_t v, struct text *t);
+/* Of a text of this type, as JSON Schema writes expressions; NULL: no short one says it. */
+const char *schema_value_pattern(enum schema_type type);
 const char *schema_type_name(enum schema_type type);
 /* "a time such as 10s" */
 const char *schema_type_due(enum schema_type type);

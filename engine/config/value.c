@@ -73,6 +73,45 @@ schema_type_due(enum schema_type type)
 	return (types[type].due);
 }
 
+/* ---- forms ---- */
+
+#define TOKEN "A-Za-z0-9!#$%&'*+.^_`|~-"
+
+/*
+ * What a text must look like: all that the parser of the type takes, and nothing that it refuses
+ * but numbers that are too large. NULL: no short expression says it.
+ */
+const char *
+schema_value_pattern(enum schema_type type)
+{
+	switch (type) {
+	case SCHEMA_DURATION:
+		return ("^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$");
+	case SCHEMA_BYTES:
+		return ("^[0-9]+(B|KiB|MiB|GiB)$");
+	case SCHEMA_BYTE_RATE:
+		return ("^[0-9]+(B|KiB|MiB|GiB)/s$");
+	case SCHEMA_PERCENT:
+		return ("^[0-9]+(\\.[0-9]{1,4})?%$");
+	case SCHEMA_RATE:
+		return ("^[0-9]+/[smhd]$");
+	case SCHEMA_NAME:
+	case SCHEMA_REF:
+		return ("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$");
+	case SCHEMA_PATH:
+		return ("^/[^?#\\u0000-\\u0020\\u007f]*$");
+	case SCHEMA_METHOD:
+		return ("^[A-Z0-9!#$%&'*+.^_`|~-]{1,31}$");
+	case SCHEMA_HEADER_NAME:
+		return ("^[" TOKEN "]+$");
+	case SCHEMA_HEADER_VALUE:
+		return ("^([^\\u0000-\\u0020\\u007f]([^\\u0000-\\u0008\\u000a-\\u001f\\u007f]*"
+			"[^\\u0000-\\u0020\\u007f])?)?$");
+	default:
+		return (NULL);
+	}
+}
+
 /* ---- parsing ---- */
 
 static bool
@@ -95,6 +134,7 @@ refuse(struct scalar_why *why, const char *what, const char *hint)
 static bool
 parse_bool(const struct node *n, bool *r, struct scalar_why *why)
 {
+	why->kind = DIAG_TYPE;
 	if (node_scalar_kind(n) == NODE_BOOL) {
 		*r = n->text[0] == 't' || n->text[0] == 'T';
 		return (true);
@@ -170,6 +210,7 @@ check_bounds(const struct schema_row *row, enum schema_type type, struct slice s
 	struct text t;
 	bool is_low = v < row->min;
 
+	why->kind = type == SCHEMA_INT ? DIAG_BOUND : DIAG_VALUE;
 	if (!is_low && (row->max == 0 || v <= row->max))
 		return (true);
 	text_init(&t, buf, sizeof(buf));
@@ -254,6 +295,7 @@ check_is_string(const struct node *n, struct scalar_why *why)
 
 	if (kind == NODE_STRING)
 		return (true);
+	why->kind = DIAG_TYPE;
 	(void)snprintf(why->what, sizeof(why->what), "%.60s is %s, not a string",
 	    n->count == 0 ? "nothing" : n->text, kind == NODE_NULL ? "null" : node_describe(n));
 	(void)snprintf(why->hint, sizeof(why->hint), "write \"%.60s\"", n->text);
@@ -320,16 +362,40 @@ parse(struct arena *a, const struct schema_row *row, enum schema_type type, cons
 	return (parse_text(a, type, n, value_r, why));
 }
 
+/* No pattern counts how much digits come to. */
+static bool
+has_long_number(struct slice s)
+{
+	size_t n = 0, longest = 0;
+
+	for (size_t i = 0; i < s.len; i++) {
+		n = s.p[i] >= '0' && s.p[i] <= '9' ? n + 1 : 0;
+		longest = n > longest ? n : longest;
+	}
+	return (longest >= TEXT_U64_MAX / 2);
+}
+
+static enum diag_kind
+kind_of_form(enum schema_type type, struct slice s)
+{
+	if (type == SCHEMA_INT || type == SCHEMA_ENUM)
+		return (DIAG_FORM);
+	return (schema_value_pattern(type) == NULL || has_long_number(s) ? DIAG_VALUE : DIAG_FORM);
+}
+
 bool
 schema_value_parse(struct arena *a, const struct schema_row *row, enum schema_type type,
     const struct node *n, void *value_r, struct scalar_why *why)
 {
 	const char *wrong;
 
+	why->kind = kind_of_form(type, node_text(n));
 	if (!parse(a, row, type, n, value_r, why))
 		return (false);
+	why->kind = DIAG_BOUND;
 	if ((row->flags & SCHEMA_NOT_EMPTY) && n->count == 0)
 		return (refuse(why, "the text is empty", ""));
+	why->kind = DIAG_VALUE;
 	wrong = row->check != NULL ? row->check(value_r) : NULL;
 	if (wrong == NULL)
 		return (true);

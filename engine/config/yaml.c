@@ -63,6 +63,9 @@ struct yaml_state {
 	size_t n_slots;
 	uint8_t hash_key[SIPHASH_KEY_BYTES];
 	struct node root;
+	struct mark wide;     /* the last text in quotes that goes over lines; line 0: none */
+	uint32_t wide_end;    /* its last line */
+	size_t end_of_events; /* in characters: what was read well */
 	yaml_event_t event;
 	struct arena_cleanup cleanup;
 	bool has_parser;
@@ -303,6 +306,12 @@ on_scalar(struct yaml_state *y, const yaml_event_t *e)
 	(void)has_tag(y, e, e->data.scalar.tag);
 	if (e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
 		n.flags |= NODE_QUOTED;
+	if ((e->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE ||
+		e->data.scalar.style == YAML_SINGLE_QUOTED_SCALAR_STYLE) &&
+	    e->end_mark.line > e->start_mark.line) {
+		y->wide = n.mark;
+		y->wide_end = (uint32_t)(e->end_mark.line + 1);
+	}
 	if (memchr(s.p, '\0', s.len) != NULL) {
 		diag_error(y->diag, n.mark, "a NUL byte cannot be part of a value");
 		s.len = strlen(s.p);
@@ -453,6 +462,8 @@ struct yaml_problem {
 	const char *hint;
 };
 
+#define UNCLOSED "found unexpected end of stream"
+
 static const struct yaml_problem problems[] = {
 	{ "mapping values are not allowed", "\": \" is not allowed here",
 	    "check the indentation, or put the value in quotes" },
@@ -463,7 +474,7 @@ static const struct yaml_problem problems[] = {
 	{ "did not find expected ',' or '}'", "\",\" or \"}\" is due here", NULL },
 	{ "could not find expected ':'", "\":\" is due after the key", NULL },
 	{ "block sequence entries are not", "\"- \" is not allowed here", "check the indentation" },
-	{ "found unexpected end of stream", "the file ends inside a quoted text", NULL },
+	{ UNCLOSED, "the text in quotes that begins here has no end", NULL },
 	{ "did not find expected <document start>", "the document has ended before this",
 	    "check the indentation" },
 	{ "found unexpected document indicator", "the document ends inside a quoted text", NULL },
@@ -532,6 +543,29 @@ offset_of(const struct yaml_state *y, size_t characters)
 	return (i);
 }
 
+/*
+ * What is wrong may be a quote that is missing lines before: the text in quotes then went on to the
+ * next quote, which was to begin another. libyaml may stumble over what follows it before it has
+ * said so. NULL: nothing of the kind.
+ */
+static const char *
+hint_quote(struct yaml_state *y, struct mark mark, size_t at)
+{
+	uint32_t line = y->wide.line != 0 && mark.line <= y->wide_end + 1 ? y->wide.line : 0;
+	size_t i = offset_of(y, y->end_of_events);
+	char c = '\0';
+
+	for (; line == 0 && i < at && (c != '"' && c != '\''); i++) {
+		c = byte_at(y, i);
+		if ((c == '"' || c == '\'') && byte_at(y, i > 0 ? i - 1 : 0) == ' ')
+			line = mark_at(y, i).line;
+	}
+	if (line == 0 || line >= mark.line)
+		return (NULL);
+	return (arena_printf(
+	    y->arena, "a text in quotes begins in line %u; is its end missing?", line));
+}
+
 static void
 report_syntax(struct yaml_state *y)
 {
@@ -540,13 +574,16 @@ report_syntax(struct yaml_state *y)
 	struct mark mark = p->error == YAML_READER_ERROR ? mark_at(y, p->problem_offset) :
 							   mark_of(y, &p->problem_mark);
 	size_t at = offset_of(y, p->problem_mark.index);
-	const char *hint;
+	const char *hint, *quote;
 
 	if (p->error == YAML_MEMORY_ERROR) {
 		stop(y, mark, NULL, "out of memory");
 		return;
 	}
-	if (strncmp(problem, "found character that cannot start", 33) == 0) {
+	if (strcmp(problem, UNCLOSED) == 0)
+		mark = mark_of(y, &p->context_mark);
+	quote = p->error == YAML_READER_ERROR ? NULL : hint_quote(y, mark, at);
+	if (quote == NULL && strncmp(problem, "found character that cannot start", 33) == 0) {
 		report_character(y, mark, byte_at(y, at));
 		return;
 	}
@@ -556,10 +593,10 @@ report_syntax(struct yaml_state *y)
 		hint = problems[i].hint;
 		if (hint == NULL && byte_at(y, at) == '{' && at > 0 && byte_at(y, at - 1) == '$')
 			hint = "a variable in { } or [ ] needs quotes: \"${NAME}\"";
-		stop(y, mark, hint, problems[i].what);
+		stop(y, mark, quote != NULL ? quote : hint, problems[i].what);
 		return;
 	}
-	stop(y, mark, NULL, arena_printf(y->arena, "not YAML: %s", problem));
+	stop(y, mark, quote, arena_printf(y->arena, "not YAML: %s", problem));
 }
 
 /* ---- reading ---- */
@@ -633,6 +670,7 @@ read_events(struct yaml_state *y)
 		y->has_event = true;
 		type = y->event.type;
 		on_event(y, &y->event);
+		y->end_of_events = y->event.end_mark.index;
 		y->has_event = false;
 		yaml_event_delete(&y->event);
 	}

@@ -146,14 +146,15 @@ test_json(void **state)
 	free(text);
 	diag_add(
 	    d, DIAG_ERROR, (struct mark){ "a\"b", 2, 3 }, "routes[0].x", "so", "bad \"%s\"", "q");
+	assert_int_equal(diag_set_kind(d, DIAG_FORM), DIAG_RULE);
 	diag_warn(d, MARK_NONE, "w");
 	text = printed(d, diag_print_json);
 	assert_non_null(strstr(text,
 	    "{\"file\":\"a\\\"b\",\"line\":2,\"column\":3,\"level\":\"error\","
-	    "\"path\":\"routes[0].x\",\"message\":\"bad \\\"q\\\"\",\"hint\":\"so\"}"));
+	    "\"kind\":\"rule\",\"path\":\"routes[0].x\",\"message\":\"bad \\\"q\\\"\",\"hint\":\"so\"}"));
 	assert_non_null(strstr(text,
 	    "{\"file\":null,\"line\":0,\"column\":0,\"level\":\"warning\","
-	    "\"path\":\"\",\"message\":\"w\",\"hint\":null}"));
+	    "\"kind\":\"form\",\"path\":\"\",\"message\":\"w\",\"hint\":null}"));
 	free(text);
 	arena_free(&arena);
 }

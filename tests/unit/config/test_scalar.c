@@ -28,7 +28,7 @@ good(number_fn fn, const char *s, uint64_t want)
 static void
 bad(number_fn fn, const char *s)
 {
-	struct scalar_why why = { { 0 }, { 0 } };
+	struct scalar_why why = { .what = "" };
 	uint64_t v = 0;
 
 	if (fn(slice_str(s), &v, &why))
