@@ -31,6 +31,7 @@ pipe_init(struct pipe *p, uint32_t low, uint32_t high)
 {
 	must(low <= high && high > 0);
 	memset(p, 0, offsetof(struct pipe, v));
+	p->tap = NULL;
 	p->magic = PIPE_MAGIC;
 	p->low = low;
 	p->high = high;
@@ -95,6 +96,13 @@ pipe_set_tap(struct pipe *p, pipe_tap_fn *fn, void *arg)
 	p->tap_arg = arg;
 }
 
+/* Apart, and rare: a pipe without a tap saves no registers for it. */
+static CC_COLD void
+show(const struct pipe *p, const struct span *s)
+{
+	p->tap(p->tap_arg, p, s);
+}
+
 static bool
 is_full(const struct pipe *p)
 {
@@ -114,7 +122,7 @@ pipe_put(struct pipe *p, struct span s)
 		return (pipe_has_room(p));
 	}
 	if (unlikely(p->tap != NULL))
-		p->tap(p->tap_arg, p, &s);
+		show(p, &s);
 	p->queued += s.len;
 	p->total += s.len;
 	if (last != NULL && last->page == s.page && last->p + last->len == s.p) {
@@ -148,7 +156,7 @@ pipe_put_end(struct pipe *p, struct headers *trailers)
 	p->end = PIPE_END;
 	p->trailers = trailers;
 	if (unlikely(p->tap != NULL))
-		p->tap(p->tap_arg, p, NULL);
+		show(p, NULL);
 	wake(&p->sink_waits, p->sink_wake, p->sink);
 }
 
@@ -160,7 +168,7 @@ pipe_break(struct pipe *p)
 		return;
 	p->end = PIPE_BROKEN;
 	if (unlikely(p->tap != NULL))
-		p->tap(p->tap_arg, p, NULL);
+		show(p, NULL);
 	wake(&p->sink_waits, p->sink_wake, p->sink);
 }
 

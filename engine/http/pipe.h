@@ -74,11 +74,11 @@ struct pipe {
 	pipe_wake_fn	*source_wake, *sink_wake;
 	void		*source, *sink;
 	struct pipe_kept *kept;		/* NULL: nothing is kept or back in front */
-	pipe_tap_fn	*tap;		/* NULL: none */
-	void		*tap_arg;
 	struct headers	*trailers;	/* valid with PIPE_END; NULL: none */
 	uint64_t	 total;		/* bytes ever put */
 	struct span	 v[PIPE_SPANS];
+	pipe_tap_fn	*tap;		/* NULL: none */
+	void		*tap_arg;
 };
 
 void	pipe_init(struct pipe *, uint32_t low, uint32_t high);

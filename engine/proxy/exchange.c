@@ -117,6 +117,7 @@ exchange_new(struct down_conn *dc, struct codec_stream *stream)
 	if (ex == NULL)
 		return (NULL);
 	memset(ex, 0, offsetof(struct exchange, tried));
+	ex->mirror = NULL;
 	ex->magic = EXCHANGE_MAGIC;
 	ex->worker = w;
 	ex->down = dc;

@@ -93,10 +93,10 @@ struct exchange {
 	uint64_t		 reply_since_ms, reply_seen;	/* 0: the client takes what comes */
 	/* of the connection, acknowledged: when the window began, and now; and when that grew */
 	uint64_t		 acked_seen, acked, acked_ms;	/* acked_ms 0: not looked yet */
-	struct mirror		*mirror;	/* waits for the rest of the body; NULL: none */
 	const struct addr	*client;	/* the peer, or whom trusted proxies named */
 	/* From here on each has an init of its own, or a number of those that are there. */
 	const struct server	*tried[UP_TRIED_MAX];	/* n_tried of them, held */
+	struct mirror		*mirror;	/* waits for the rest of the body; NULL: none */
 	struct deferred		 wake;
 	struct timer		 timer;
 	struct pipe		 req_body, resp_body;

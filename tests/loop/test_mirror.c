@@ -515,6 +515,45 @@ test_reload(void **state)
 	assert_int_equal(sim_server_count(SERVER_2), 1);
 }
 
+/* Another order of the upstreams, with a mirror that stands in `defaults`: it is the same one. */
+static void
+test_reload_moves_slots(void **state)
+{
+	static const char *const upstreams[] = {
+		UPSTREAMS,
+		"upstreams: { copy: { servers: [\"" SERVER_2 "\"] }, app: { servers: [\"" SERVER "\"] } }\n",
+		"upstreams: { more: { servers: [\"10.0.0.9:80\"] }, app: { servers: [\"" SERVER "\"] }, "
+		    "copy: { servers: [\"" SERVER_2 "\"] } }\n",
+	};
+	struct sim_conn *c, *s = NULL, *copy = NULL;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		char conf[1024];
+
+		(void)snprintf(conf, sizeof conf, "%sdefaults: { mirror: { upstream: copy } }\n%s"
+		    "routes: [ { prefix: /, upstream: app, request_id: off }, "
+		    "{ prefix: /b, upstream: %s } ]\n", CONF_LISTEN(""), upstreams[i],
+		    i == 2 ? "more" : "app");
+		OK(i == 0 ? gw_start(conf) : gw_reload(conf));
+		c = client();
+		if (i == 0) {
+			s = asked(c);
+			copy = server(SERVER_2);
+		} else {
+			sim_send(c, SL(GET));
+			sim_run_until_idle();
+		}
+		reply(s, c);
+		forget(copy);
+		sim_send(copy, SL(ANSWER));
+		OK(gw_is_empty(false));
+		sim_close(c);
+		assert_mirrored("ok", (int64_t)i + 1);
+		assert_int_equal(sim_server_count(SERVER_2), 1);
+	}
+}
+
 static void
 test_drain(void **state)
 {
@@ -562,7 +601,7 @@ main(void)
 		TEST(test_slow), TEST(test_deaf), TEST(test_resets), TEST(test_replay),
 		TEST(test_client_leaves), TEST(test_main_fails), TEST(test_same_upstream),
 		TEST(test_not_copied), TEST(test_share), TEST(test_in_flight), TEST(test_reload),
-		TEST(test_drain), TEST(test_end),
+		TEST(test_reload_moves_slots), TEST(test_drain), TEST(test_end),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
