@@ -157,7 +157,7 @@ build_all(struct build *b, const struct load_options *opt)
 	init_names(b, &names);
 	build_upstreams(b, &names);
 	build_listeners(b, &names);
-	build_routes(b, &names, NULL);
+	build_routes(b, &names, NULL, NULL);
 	if (b->view.log != NULL)
 		b->gate->log = access_log_plan_build(b->snap->arena, b->diag, b->view.log);
 	build_check_used(b, &names);

@@ -21,6 +21,7 @@
 #include "engine/app/app.h"
 #include "engine/config/diag.h"
 #include "engine/config/load.h"
+#include "engine/mem/map.h"
 #include "engine/worker/snapshot.h"
 
 struct build_catalog;
@@ -32,6 +33,7 @@ struct build_layers;
 struct build_work {
 	unsigned	 files_parsed;
 	unsigned	 routes;	/* compiled */
+	unsigned	 rules;		/* laid out in the router */
 	unsigned	 upstreams;	/* compared with what they were */
 	bool		 is_whole;	/* nothing was taken for granted */
 };
@@ -50,6 +52,7 @@ struct build {
 	struct build_layers		*layers;	/* in the snapshot too */
 	struct build_catalog		*catalog;	/* until the gate has it; NULL: none */
 	struct build_changes		*changes;	/* of the catalog; NULL: all was read */
+	struct map			 told;		/* what the router said */
 	struct build_work		 work;
 	struct diag			*diag;
 	struct gate			*gate;

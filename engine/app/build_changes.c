@@ -36,7 +36,7 @@ struct build_changes {
 	struct build		*b;
 	struct build_catalog	*catalog;	/* of the gate before; only looked at */
 	struct map		 upstreams;	/* to struct change */
-	VEC(struct build_file *) gone;
+	VEC(struct route_file *) gone;
 	size_t			 n_taken_slots;	/* of the free ones */
 	uint32_t		 n_slots;
 };
@@ -80,7 +80,7 @@ take_files(struct build_changes *ch)
 		struct build_file *f = (struct build_file *)g->files[i];
 
 		if (f->attempt != attempts)
-			vec_push(&ch->gone, f);
+			vec_push(&ch->gone, &f->rf);
 	}
 	return (true);
 }
@@ -128,7 +128,7 @@ static void
 forget_gone(struct build_changes *ch)
 {
 	for (size_t i = 0; i < ch->gone.n; i++) {
-		const struct build_file *f = ch->gone.v[i];
+		const struct build_file *f = (const struct build_file *)ch->gone.v[i];
 
 		for (unsigned k = 0; k < f->n_upstreams; k++)
 			change_of(ch, f->upstreams[k].u->part.name)->defs--;
@@ -258,6 +258,7 @@ bool
 build_changed(struct build *b, struct build_names *names)
 {
 	struct build_changes *ch = arena_znew(b->arena, struct build_changes);
+	struct router_files files = { .before = gate_before(b)->router };
 
 	attempts++;
 	ch->b = b;
@@ -268,12 +269,14 @@ build_changed(struct build *b, struct build_names *names)
 	if (!is_clean(b) || !are_listeners_where_they_were(b) || !take_files(ch))
 		return (false);
 	b->changes = ch;
+	files.gone = ch->gone.v;
+	files.n_gone = (unsigned)ch->gone.n;
 	forget_gone(ch);
 	add_upstreams(ch);
 	build_listeners(b, names);
 	if (!is_clean(b))
 		return (false);
-	build_routes(b, names, ch->catalog->layers);
+	build_routes(b, names, ch->catalog->layers, &files);
 	if (b->layers != ch->catalog->layers || !is_clean(b))
 		return (false);
 	build_gather(b, ch->n_slots);
@@ -323,7 +326,7 @@ build_changed_commit(struct build *b)
 	while (map_next(&ch->upstreams, &at, NULL, &v))
 		commit_upstream(cat, v);
 	for (size_t i = 0; i < ch->gone.n; i++)
-		build_catalog_drop_routes(cat, ch->gone.v[i]);
+		build_catalog_drop_routes(cat, (struct build_file *)ch->gone.v[i]);
 	for (unsigned i = 0; i < b->n_files; i++) {
 		if (!b->files[i]->is_shared)
 			build_catalog_add_routes(cat, b->files[i]);

@@ -12,6 +12,7 @@
 #include "engine/proxy/route.h"
 #include "engine/proxy/route_conf.h"
 #include "engine/proxy/router.h"
+#include "engine/proxy/router_files.h"
 #include "engine/config/source.h"
 #include "engine/upstream/upstream.h"
 #include "engine/upstream/upstream_conf.h"
@@ -144,8 +145,10 @@ build_place(const struct route_conf *c, const char *key)
 	return (schema_mark(&c->obj, key));
 }
 
-/* build_routes.c: routes of the files that are not shared, and the router of all. */
-void	build_routes(struct build *, struct build_names *, struct build_layers *before);
+/* build_routes.c: routes of the files that are not shared, and the router of all; of what changed
+   it is told the router before and the files that are gone. NULL: everything did. */
+void	build_routes(struct build *, struct build_names *, struct build_layers *before,
+	    const struct router_files *changed);
 
 /*
  * build_catalog.c: what all files say by name, so that a change is compared with it alone. There is

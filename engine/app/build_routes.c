@@ -298,12 +298,25 @@ is_same_route(const struct router_rule *a, const struct router_rule *b)
 	return (a->mark.file == b->mark.file && a->route->index == b->route->index);
 }
 
+/* Routes of several hosts may be in each other's way on each of them. */
+static bool
+is_told(struct build *b, const struct router_rule *rule, const struct router_rule *other,
+    const char *what)
+{
+	const void *key[] = { rule->route, other == NULL ? NULL : other->route, what };
+	struct slice text = slice_of((const char *)key, sizeof key);
+
+	return (map_put(&b->told, arena_dup(b->arena, text), b) != NULL);
+}
+
 static void
 report(void *arg, const struct router_rule *rule, const struct router_rule *other,
     const char *what)
 {
 	struct build *b = arg;
 
+	if (is_told(b, rule, other, what))
+		return;
 	if (other == NULL || is_same_route(rule, other)) {
 		diag_error(b->diag, rule->mark, "route \"%.*s\": %s",
 		    build_slice_len(rule->route->name), rule->route->name.p, what);
@@ -316,28 +329,32 @@ report(void *arg, const struct router_rule *rule, const struct router_rule *othe
 }
 
 static void
-build_router(struct build *b)
+build_router(struct build *b, const struct router_files *changed)
 {
-	struct router_rule *rules;
-	unsigned n = 0;
+	struct router_files in = { .report = report, .arg = b };
+	struct route_file **all = arena_zarray(b->arena, b->n_files, sizeof *all);
+	struct route_file **fresh = arena_zarray(b->arena, b->n_files, sizeof *fresh);
 
-	for (unsigned i = 0; i < b->n_files; i++)
-		n += b->files[i]->rf.n_rules;
-	rules = arena_zarray(b->arena, n, sizeof *rules);
-	n = 0;
-	for (unsigned i = 0; i < b->n_files; i++) {
-		const struct route_file *f = &b->files[i]->rf;
-
-		if (f->n_rules > 0)
-			memcpy(rules + n, f->rules, f->n_rules * sizeof *rules);
-		n += f->n_rules;
+	map_init(&b->told, b->arena);
+	if (changed != NULL) {
+		in.before = changed->before;
+		in.gone = changed->gone;
+		in.n_gone = changed->n_gone;
 	}
+	for (unsigned i = 0; i < b->n_files; i++) {
+		all[in.n_all++] = &b->files[i]->rf;
+		if (!b->files[i]->is_shared)
+			fresh[in.n_fresh++] = &b->files[i]->rf;
+	}
+	in.all = all;
+	in.fresh = fresh;
 	/* Beside mistakes it is made only for what it has to say. */
-	b->gate->router = router_build(b->snap->arena, rules, n, report, b);
+	b->gate->router = router_build_files(b->snap->arena, &in, &b->work.rules);
 }
 
 void
-build_routes(struct build *b, struct build_names *names, struct build_layers *before)
+build_routes(struct build *b, struct build_names *names, struct build_layers *before,
+    const struct router_files *changed)
 {
 	const struct schema_list *list = b->view.routes;
 	struct routes *r = arena_znew(b->arena, struct routes);
@@ -361,5 +378,5 @@ build_routes(struct build *b, struct build_names *names, struct build_layers *be
 	}
 	for (unsigned i = 0; i < b->n_files; i++)
 		names->served |= b->files[i]->served;
-	build_router(b);
+	build_router(b, changed);
 }

@@ -54,6 +54,7 @@ libengine_proxy_a_SOURCES = \
 	engine/proxy/router.h \
 	engine/proxy/router_build.c \
 	engine/proxy/router_fields.c \
+	engine/proxy/router_files.c engine/proxy/router_files.h \
 	engine/proxy/router_int.h \
 	engine/proxy/router_ties.c \
 	engine/proxy/router_trace.c \

@@ -124,6 +124,8 @@ struct route_file {
 	struct router_rule	*rules;
 	unsigned		 n_rules;
 	uint32_t		 n_written;	/* routes that stand in the file */
+	uint32_t		 order;		/* among the files, while a router is built */
+#define ROUTE_FILE_GONE		UINT32_MAX
 };
 
 /*

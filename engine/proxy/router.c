@@ -264,18 +264,20 @@ router_find(const struct router *r, const struct router_request *req,
 {
 	struct router_query q;
 	const struct route *route = NULL;
+	const struct router *shard = NULL;
 	uint64_t hash = 0;
 	uint32_t found;
 
 	router_query_init(&q, r, req);
 	if (r->has_hosts && q.host.len > 0) {
 		hash = router_hash_host(r, q.host, false);
-		__builtin_prefetch(&r->by_host.slots[hash & r->by_host.mask]);
+		shard = router_shard(r, hash);
+		__builtin_prefetch(&shard->by_host.slots[hash & shard->by_host.mask]);
 	}
 	router_hash_path(r, &q);
-	if (r->has_hosts && q.host.len > 0) {
-		found = router_find_host(r, q.host, false, hash);
-		route = found == ROUTER_NO_HOST ? NULL : find_path(r, found, &q);
+	if (shard != NULL) {
+		found = router_find_host(shard, q.host, false, hash);
+		route = found == ROUTER_NO_HOST ? NULL : find_path(shard, found, &q);
 	}
 	if (route == NULL && r->has_wildcards)
 		route = find_wildcard(r, &q);

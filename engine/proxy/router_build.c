@@ -262,9 +262,8 @@ read_matcher(struct build *b, const struct router_rule *rule, struct matcher *m)
 	return (true);
 }
 
-/* A name, or "*." and a name; false: no host is like that. */
-static bool
-read_host(struct slice text, struct slice *name_r, bool *is_wildcard_r)
+bool
+router_read_host(struct slice text, struct slice *name_r, bool *is_wildcard_r)
 {
 	struct slice name = text;
 
@@ -291,7 +290,7 @@ add_rule(struct build *b, uint32_t at)
 	if (rule->n_hosts == 0)
 		place_rule(b, at, &m, 0);
 	for (unsigned i = 0; i < rule->n_hosts; i++) {
-		if (read_host(rule->hosts[i], &name, &is_wildcard))
+		if (router_read_host(rule->hosts[i], &name, &is_wildcard))
 			place_rule(b, at, &m, add_host(b, name, is_wildcard));
 		else
 			complain(b, rule, NULL, "it can never match: one of its hosts is no name");
@@ -532,12 +531,36 @@ count_places(const struct router_rule *rules, unsigned n, size_t *n_r)
 	return (total < UINT32_MAX / 4);
 }
 
+void
+router_seed_draw(struct router_seed *s)
+{
+	rnd_bytes(s->key, sizeof(s->key));
+	rnd_bytes(&s->seed, sizeof(s->seed));
+}
+
+void
+router_seed_of(const struct router *r, struct router_seed *s)
+{
+	memcpy(s->key, r->key, sizeof(s->key));
+	s->seed = r->seed;
+}
+
 struct router *
 router_build(struct arena *arena, const struct router_rule *rules, unsigned n,
     router_report_fn *report, void *arg)
 {
+	struct router_seed seed;
+
+	router_seed_draw(&seed);
+	return (router_build_seeded(arena, &seed, rules, n, report, arg));
+}
+
+struct router *
+router_build_seeded(struct arena *arena, const struct router_seed *seed,
+    const struct router_rule *rules, unsigned n, router_report_fn *report, void *arg)
+{
 	struct build *b = arena_znew(arena, struct build);
-	struct router *r = arena_znew(arena, struct router);
+	struct router *r = arena_zlines(arena, 1, sizeof *r);
 	size_t n_places;
 	bool ok;
 
@@ -553,8 +576,8 @@ router_build(struct arena *arena, const struct router_rule *rules, unsigned n,
 	arena_on_reset(arena, &b->cleanup, free_scratch, b);
 	b->scratch = arena_new("router");
 	r->magic = ROUTER_MAGIC;
-	rnd_bytes(r->key, sizeof(r->key));
-	rnd_bytes(&r->seed, sizeof(r->seed));
+	memcpy(r->key, seed->key, sizeof(r->key));
+	r->seed = seed->seed;
 	begin(b, n_places);
 	for (uint32_t i = n; i-- > 0;)
 		add_rule(b, i);

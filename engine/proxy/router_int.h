@@ -23,6 +23,7 @@
 
 enum {
 	ROUTER_DEPTH_MAX = 63,	/* segments of a prefix: depths are bits of a word */
+	ROUTER_LINE = 64,	/* bytes of a cache line */
 	ROUTER_HOST_MAX = 255	/* bytes of a name (RFC 1035, 2.3.4) */
 };
 
@@ -128,20 +129,33 @@ struct router_table {
 	uint64_t		 mask;
 };
 
+/* Routers of exact hosts, by the upper bits of the hash of the name (router_files.h). */
+struct router_shards {
+	struct router		*v;		/* side by side, so that one load finds one */
+	unsigned		 shift;
+};
+
+/* What hashes are made with; the same for a router and its shards. */
+struct router_seed {
+	uint64_t		 seed;
+	uint8_t			 key[SIPHASH_KEY_BYTES];
+};
+
+/* Of a shard a lookup needs the first cache line only. */
 struct router {
-	unsigned		 magic;
-#define ROUTER_MAGIC	0x7c1d05e9
-	unsigned		 max_depth;	/* of the prefixes */
 	struct router_table	 by_host;
 	struct router_table	 by_path;
 	struct router_host	*hosts;
 	struct router_key	*keys;
+	uint64_t		 seed;
+	uint64_t		 prefix_depths;	/* of all hosts */
+	unsigned		 magic;
+#define ROUTER_MAGIC	0x7c1d05e9
+	unsigned		 max_depth;	/* of the prefixes */
 	struct router_cand	*cands;
 	struct router_regex	*regexes;
 	const uint32_t		*regex_of;	/* by host: its first one; NULL: no host has any */
-	uint64_t		 prefix_depths;	/* of all hosts */
 	size_t			 max_exact;	/* bytes of the longest exact path */
-	uint64_t		 seed;
 	uint64_t		 wildcards[BITS_WORDS(ROUTER_HOST_MAX + 1)]; /* lengths */
 	uint64_t		 wildcard_dots;	/* bit n: n dots; 63 and more are bit 63 */
 	uint32_t		 n_hosts;
@@ -149,8 +163,25 @@ struct router {
 	bool			 has_hosts;	/* exact ones */
 	bool			 has_wildcards;
 	bool			 has_regexes;	/* of paths or of fields */
+	/* NULL: its own tables have all hosts, else those of wildcards and hosts[0] only */
+	const struct router_shards *shards;
 	uint8_t			 key[SIPHASH_KEY_BYTES];
-};
+} __attribute__((aligned(ROUTER_LINE)));
+
+/* Whose tables an exact host is in, by its hash. */
+static inline const struct router *
+router_shard(const struct router *r, uint64_t hash)
+{
+	if (likely(r->shards == NULL))
+		return (r);
+	return (&r->shards->v[hash >> r->shards->shift]);
+}
+
+static inline uint64_t
+router_n_shards(const struct router *r)
+{
+	return (r->shards == NULL ? 0 : (uint64_t)1 << (64 - r->shards->shift));
+}
 
 /* What one lookup asks, the same for each host that is tried. */
 struct router_query {
@@ -293,6 +324,14 @@ router_dots_bit(unsigned n)
 #define ROUTER_NO_HOST	UINT32_MAX
 uint32_t	router_find_host(const struct router *, struct slice name, bool is_wildcard,
 		    uint64_t hash);
+
+/* router_build() with what hashes are made with. */
+struct router	*router_build_seeded(struct arena *, const struct router_seed *,
+		    const struct router_rule *, unsigned n, router_report_fn *, void *arg);
+void		 router_seed_draw(struct router_seed *);
+void		 router_seed_of(const struct router *, struct router_seed *);
+/* A name, or "*." and a name; false: no host is like that. */
+bool		 router_read_host(struct slice text, struct slice *name_r, bool *is_wildcard_r);
 
 /* While a router is built: the rules of one list, the best first; all have the same key. */
 struct router_list {

@@ -11,14 +11,14 @@
  */
 
 struct trace {
-	const struct router	*r;
+	const struct router	*r;	/* whose host is in hand: the router itself, or a shard */
 	struct router_query	 q;
 	router_verdict_fn	*fn;
 	void			*arg;
 	enum router_rc		 rc;
 	const struct route	*won;
 	router_ref		 won_list;
-	uint32_t		 won_host;
+	const struct router_host *won_host;
 	unsigned		 n_others;
 };
 
@@ -53,10 +53,10 @@ place_of_taker(struct trace *t, const struct place *p, const struct route *route
 		t->rc = ROUTER_FOUND;
 		t->won = route;
 		t->won_list = p->list;
-		t->won_host = p->host;
+		t->won_host = &t->r->hosts[p->host];
 		return (ROUTER_WON);
 	}
-	if (p->host != t->won_host)
+	if (&t->r->hosts[p->host] != t->won_host)
 		return (ROUTER_LOST_TO_HOST);
 	return (p->list != t->won_list ? ROUTER_LOST_TO_PATH : ROUTER_LOST_TO_MATCHERS);
 }
@@ -226,27 +226,42 @@ tell_others(struct trace *t)
 	}
 }
 
+static void
+walk_exact(struct trace *t, const struct router *r)
+{
+	uint64_t hash = router_hash_host(r, t->q.host, false);
+	uint32_t host;
+
+	if (t->q.host.len == 0)
+		return;
+	t->r = router_shard(r, hash);
+	host = router_find_host(t->r, t->q.host, false, hash);
+	if (host != ROUTER_NO_HOST)
+		walk_host(t, host);
+}
+
 enum router_rc
 router_trace(const struct router *r, const struct router_request *req, router_verdict_fn *fn,
     void *arg, const struct route **route_r)
 {
 	struct trace t = { .r = r, .fn = fn, .arg = arg, .rc = ROUTER_NONE };
 	struct router_suffixes suffixes;
-	uint32_t host = ROUTER_NO_HOST;
+	uint32_t host;
 
 	router_query_init(&t.q, r, req);
 	router_hash_path(r, &t.q);
-	if (t.q.host.len > 0)
-		host = router_find_host(r, t.q.host, false,
-		    router_hash_host(r, t.q.host, false));
-	if (host != ROUTER_NO_HOST)
-		walk_host(&t, host);
+	walk_exact(&t, r);
+	t.r = r;
 	router_suffixes_init(&suffixes, t.q.host);
 	while ((host = router_next_wildcard(r, &suffixes)) != ROUTER_NO_HOST)
 		walk_host(&t, host);
 	walk_host(&t, 0);
 	if (t.rc != ROUTER_LIMIT)
 		tell_others(&t);
+	for (uint64_t i = 0; t.rc != ROUTER_LIMIT && i < router_n_shards(r); i++) {
+		t.r = &r->shards->v[i];
+		tell_others(&t);
+	}
 	if (t.rc == ROUTER_FOUND)
 		*route_r = t.won;
 	return (t.rc);

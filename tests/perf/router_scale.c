@@ -20,13 +20,15 @@
 #include "engine/base/check.h"
 #include "engine/base/rnd.h"
 #include "engine/mem/arena.h"
-#include "engine/proxy/router.h"
+#include "engine/proxy/route.h"
+#include "engine/proxy/router_files.h"
 
 enum {
 	FEW = 10,
 	MANY = 100000,
 	LOOKUPS = 200000,
-	RUNS = 7
+	RUNS = 7,
+	FILES = 100
 };
 
 /* Gates. Instrumented builds print only. */
@@ -38,10 +40,12 @@ enum layout {
 	ONE_HOST,	/* /svc-N/v1/items below one host */
 	MANY_HOSTS,	/* each route has a host of its own */
 	WILDCARDS,	/* *.tenant-N.example.com */
-	METHODS		/* ten methods a path */
+	METHODS,	/* ten methods a path */
+	SHARDS		/* many hosts, and files of a hundredth each */
 };
 
-static const char *const layout_names[] = {"one host", "many hosts", "wildcards", "methods"};
+static const char *const layout_names[] = {"one host", "many hosts", "wildcards", "methods",
+	"shards"};
 
 struct set {
 	struct arena		*arena;
@@ -79,7 +83,7 @@ make_rule(struct set *s, enum layout layout, unsigned i)
 
 	*host = SLICE("api.example.com");
 	s->hosts[i] = *host;
-	if (layout == MANY_HOSTS) {
+	if (layout == MANY_HOSTS || layout == SHARDS) {
 		*host = s->hosts[i] = slice_from(arena_printf(s->arena, "h%u.example.com", i));
 		prefix = SLICE("/v1/items");
 	} else if (layout == WILDCARDS) {
@@ -112,9 +116,26 @@ make_set(struct set *s, enum layout layout, unsigned n)
 		make_rule(s, layout, i);
 }
 
+/* As many files as there are, each with its part of the rules. */
+static struct router *
+build_files(struct set *s, struct arena *a)
+{
+	struct router_files in = { .n_all = FILES };
+	struct route_file **all = arena_zarray(s->arena, FILES, sizeof *all);
+	unsigned n_laid, of = (s->n + FILES - 1) / FILES;
+
+	for (unsigned i = 0, at = 0; i < FILES; i++, at += all[i - 1]->n_rules) {
+		all[i] = arena_znew(s->arena, struct route_file);
+		all[i]->rules = &s->rules[at];
+		all[i]->n_rules = s->n - at < of ? s->n - at : of;
+	}
+	in.all = all;
+	return (router_build_files(a, &in, &n_laid));
+}
+
 /* Best of three, in ms; the last one stays. */
 static double
-build(struct set *s, size_t *bytes_r)
+build(struct set *s, enum layout layout, size_t *bytes_r)
 {
 	double best = 1e18;
 
@@ -122,7 +143,8 @@ build(struct set *s, size_t *bytes_r)
 		struct arena *a = arena_new("router");
 		double t = cpu_ns();
 
-		s->router = router_build(a, s->rules, s->n, NULL, NULL);
+		s->router = layout == SHARDS ? build_files(s, a) :
+		    router_build(a, s->rules, s->n, NULL, NULL);
 		t = (cpu_ns() - t) / 1e6;
 		must(s->router != NULL);
 		best = t < best ? t : best;
@@ -213,8 +235,8 @@ run_layout(enum layout layout, unsigned n)
 
 	make_set(&few, layout, FEW);
 	make_set(&many, layout, n);
-	(void)build(&few, &bytes);
-	build_ms = build(&many, &bytes);
+	(void)build(&few, layout, &bytes);
+	build_ms = build(&many, layout, &bytes);
 	few_ns = lookup(&few, FEW);
 	warm_ns = lookup(&many, FEW);
 	spread_ns = lookup(&many, n);
@@ -236,7 +258,7 @@ main(int argc, char **argv)
 	unsigned n = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : MANY;
 	bool ok = true;
 
-	for (unsigned l = ONE_HOST; l <= METHODS; l++)
+	for (unsigned l = ONE_HOST; l <= SHARDS; l++)
 		ok &= run_layout((enum layout)l, n < FEW ? FEW : n);
 	return (ok ? 0 : 1);
 }

@@ -31,7 +31,9 @@ enum {
 	FILES = 12,
 	UPSTREAMS = 3,		/* of a file */
 	ROUTES = 8,
-	HOSTS = 6,
+	FEW_HOSTS = 6,
+	MANY_HOSTS = 1000,	/* so that the router has shards */
+	MANY_ROUTES = 30,
 	PATHS = 5,
 	STEPS = 400,
 	REQUESTS = 200,
@@ -49,6 +51,7 @@ static const struct app_program program = {
 
 static char dir[32], conf_d[NAME];
 static struct rnd rnd;
+static unsigned n_hosts, n_routes;
 static const char *variable;
 
 static unsigned
@@ -133,9 +136,10 @@ write_route(char *text, unsigned file, unsigned i)
 
 	add(text, "  - { ");
 	if (!one_in(4))
-		add(text, "name: r%u_%u, ", one_in(60) ? below(FILES) : file, i);
+		add(text, "name: r%u_%u, ", one_in(10 * n_routes) ? below(FILES) : file, i);
 	if (!one_in(5))
-		add(text, "hosts: [\"%sh%u.test\"], ", one_in(6) ? "*." : "", below(HOSTS));
+		add(text, "hosts: [\"%sh%u.test\", h%u.test], ", one_in(6) ? "*." : "",
+		    below(n_hosts), below(n_hosts));
 	/* The place in the file is part of the path, so that ties are rare. */
 	add(text, "%s/p%u/f%u/r%u\", ", kinds[below(array_len(kinds))], below(PATHS),
 	    one_in(100) ? below(FILES) : file, i);
@@ -163,7 +167,7 @@ static void
 write_file(unsigned file)
 {
 	char text[TEXT] = "upstreams:\n";
-	unsigned n = UPSTREAMS + below(ROUTES - UPSTREAMS);
+	unsigned n = UPSTREAMS + below(n_routes - UPSTREAMS);
 
 	for (unsigned i = 0; i < UPSTREAMS; i++)
 		add(text, "  u%u_%u: { servers: [\"127.0.0.1:%u\"] }\n",
@@ -297,7 +301,33 @@ same_target(const struct gate *ga, const struct route *a, const struct gate *gb,
 	}
 }
 
-/* One after the other decides as the other does. */
+/* Where a route of the gate is, or somewhere. */
+static void
+choose(const struct gate *g, char *host, char *path)
+{
+	const struct route_file *f = g->files[below(g->n_files)];
+	const struct router_rule *rule = f->n_rules == 0 ? NULL : &f->rules[below(f->n_rules)];
+
+	(void)snprintf(host, NAME, "%sh%u.test", one_in(3) ? "x." : "", below(n_hosts + 1));
+	(void)snprintf(path, NAME, "/p%u/f%u/r%u%s", below(PATHS), below(FILES), below(n_routes),
+	    one_in(2) ? "/more" : "");
+	if (rule == NULL || one_in(3))
+		return;
+	if (rule->n_hosts > 0) {
+		struct slice name = rule->hosts[below(rule->n_hosts)];
+
+		(void)snprintf(host, NAME, SLICE_FMT, SLICE_ARG(name));
+		if (host[0] == '*')
+			host[0] = 'x';
+	}
+	if (rule->path.len > 0)
+		(void)snprintf(path, NAME, SLICE_FMT, SLICE_ARG(rule->path));
+	else if (rule->prefix.len > 1)
+		(void)snprintf(path, NAME, SLICE_FMT "%s", SLICE_ARG(rule->prefix),
+		    one_in(2) ? "/more" : "");
+}
+
+/* One decides as the other does. */
 static void
 same_decision(const struct gate *ga, const struct gate *gb)
 {
@@ -307,9 +337,7 @@ same_decision(const struct gate *ga, const struct gate *gb)
 	const struct route *a, *b;
 	char host[NAME], path[NAME];
 
-	(void)snprintf(host, sizeof host, "%sh%u.test", one_in(3) ? "x." : "", below(HOSTS + 1));
-	(void)snprintf(path, sizeof path, "/p%u/f%u/r%u%s", below(PATHS), below(FILES),
-	    below(ROUTES), one_in(2) ? "/more" : "");
+	choose(ga, host, path);
 	req.method_text = req.method == METHOD_OTHER ? SLICE("PURGE") :
 	    method_name((enum http_method)req.method);
 	req.host = slice_str(host);
@@ -361,15 +389,15 @@ teardown(void **state)
 	return (rmdir(dir));
 }
 
-static void
-test_random_edits(void **state)
+/* How often only a part of the router was made. */
+static unsigned
+edit_at_random(void)
 {
 	struct snapshot *now = NULL, *fresh, *next;
 	struct build_work work, whole;
-	unsigned n_sound = 0, n_quick = 0;
+	unsigned n_sound = 0, n_quick = 0, n_partial = 0;
 	char *said, *due;
 
-	(void)state;
 	write_root();
 	for (unsigned i = 1; i < FILES; i++)
 		write_file(i);
@@ -384,6 +412,7 @@ test_random_edits(void **state)
 			same_gates(next->root, fresh->root);
 			n_sound++;
 			n_quick += !work.is_whole;
+			n_partial += work.rules < whole.rules;
 			snapshot_discard(&now);
 			now = next;
 		}
@@ -401,6 +430,25 @@ test_random_edits(void **state)
 	/* Else nothing was shown. */
 	assert_true(n_sound > STEPS / 4);
 	assert_true(n_quick > STEPS / 8);
+	return (n_partial);
+}
+
+static void
+test_random_edits(void **state)
+{
+	(void)state;
+	n_hosts = FEW_HOSTS;
+	n_routes = ROUTES;
+	(void)edit_at_random();
+}
+
+static void
+test_random_edits_of_many_hosts(void **state)
+{
+	(void)state;
+	n_hosts = MANY_HOSTS;
+	n_routes = MANY_ROUTES;
+	assert_true(edit_at_random() > STEPS / 8);
 }
 
 /* ---- how much is done ---- */
@@ -486,8 +534,57 @@ test_work(void **state)
 	assert_int_equal(w.files_parsed, 2);
 	assert_int_equal(w.routes, ROUTES);
 	assert_int_equal(w.upstreams, 1);
-	/* An upstream that is another file's too: its routes follow without being compiled. */
-	assert_int_equal(((const struct gate *)now->root)->n_upstreams, FILES - 1);
+	snapshot_discard(&now);
+}
+
+/* Of a router in shards only those are made again that hold a host of the file; of the others not a
+   rule is touched. And an upstream changes under the routes of other files. */
+static void
+test_work_of_many_hosts(void **state)
+{
+	enum { HOSTS = 64, RULES = 1 + (FILES - 1) * HOSTS };
+	struct router_request ask = { .host = SLICE("h0.f1.test"), .path = SLICE("/"),
+		.method = METHOD_GET, .method_text = SLICE("GET") };
+	struct snapshot *now, *before;
+	const struct gate *g;
+	struct build_work w;
+	char text[TEXT] = "", *said;
+
+	(void)state;
+	put(0, "version: 1\ninclude: [conf.d/*.yaml]\nlisteners: { l: { listen: 1 } }\n"
+	    "upstreams: { u: { servers: [127.0.0.1:1] } }\nroutes: [ { prefix: /, upstream: u } ]\n");
+	for (unsigned i = 1; i < FILES; i++) {
+		text[0] = '\0';
+		add(text, "routes:\n");
+		for (unsigned k = 0; k < HOSTS; k++)
+			add(text, "  - { hosts: [h%u.f%u.test], upstream: u }\n", k, i);
+		put(i, text);
+	}
+	now = step(NULL, &w);
+	assert_int_equal(w.rules, RULES);
+	/* One route of one file: the shard of its host. */
+	add(text, "  - { hosts: [one.more.test], upstream: u }\n");
+	put(FILES - 1, text);
+	before = now;
+	now = build(before, &said, &w);
+	free(said);
+	assert_non_null(now);
+	assert_int_equal(w.files_parsed, 2);
+	assert_int_equal(w.routes, HOSTS + 1);
+	assert_true(w.rules >= HOSTS + 1 && w.rules < RULES);
+	assert_non_null(find(now->root, &ask));
+	assert_ptr_equal(find(now->root, &ask), find(before->root, &ask));
+	/* The shards outlive the generation that made them. */
+	snapshot_discard(&before);
+	put(0, "version: 1\ninclude: [conf.d/*.yaml]\nlisteners: { l: { listen: 1 } }\n"
+	    "upstreams: { u: { servers: [127.0.0.1:2] } }\nroutes: [ { prefix: /, upstream: u } ]\n");
+	now = step(now, &w);
+	assert_false(w.is_whole);
+	assert_int_equal(w.routes, 1);
+	assert_int_equal(w.rules, 1);
+	g = now->root;
+	assert_int_equal(addr_port(&gate_upstream(g, find(g, &ask)->upstream)->conf->servers[0].addr),
+	    2);
 	snapshot_discard(&now);
 }
 
@@ -534,8 +631,10 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_random_edits),
+		TEST(test_random_edits_of_many_hosts),
 		TEST(test_a_listener_serves_nothing_any_more),
 		TEST(test_work),
+		TEST(test_work_of_many_hosts),
 		TEST(test_every_allocation_fails),
 	};
 
