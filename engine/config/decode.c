@@ -551,13 +551,30 @@ report_bare_key(const struct schema_reader *rd, const struct schema_frame *up,
 	return (true);
 }
 
+/* With the first key that must, or else may, stand in it. */
+static const char *
+due_map(struct arena *a, const struct schema_state *st)
+{
+	const struct schema_row *first = NULL;
+
+	for (unsigned i = 0; i < st->n_rows; i++) {
+		if (st->rows[i].type == SCHEMA_INLINE)
+			continue;
+		if (first == NULL || (!(first->flags & SCHEMA_REQUIRED) &&
+					 (st->rows[i].flags & SCHEMA_REQUIRED)))
+			first = &st->rows[i];
+	}
+	return (first == NULL ? "a map" :
+				arena_printf(a, "a map such as { %s: ... }", first->name));
+}
+
 /* A scalar where a map is due: the short form, if this schema has one. */
 static void
 decode_short(const struct schema_reader *rd, const struct schema_frame *up, struct schema_state *st,
     struct schema_obj *obj, const struct node *n)
 {
 	if (st->scalar < 0)
-		(void)report_kind(rd, up, n, "a map");
+		(void)report_kind(rd, up, n, due_map(rd->arena, st));
 	else if (!report_bare_key(rd, up, st, n))
 		decode_slot(rd, up, st, obj, (unsigned)st->scalar, n);
 }

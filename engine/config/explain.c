@@ -149,6 +149,32 @@ has_key(const struct schema_state *st, struct slice key)
 	return (false);
 }
 
+static bool
+has_word(const char *words, struct slice word)
+{
+	struct slice rest = slice_str(words == NULL ? "" : words), one;
+
+	while (slice_split(&rest, ' ', &one))
+		if (slice_eq(one, word))
+			return (true);
+	return (false);
+}
+
+/* The key that another gateway calls `word`, or NULL. */
+static const char *
+find_also(const struct schema_state *st, struct slice word)
+{
+	const char *found = NULL;
+
+	for (unsigned i = 0; i < st->n_rows && found == NULL; i++) {
+		if (st->inlines & schema_bit(i))
+			found = find_also(schema_state_of(st->rows[i].sub), word);
+		else if (has_word(st->rows[i].also, word))
+			found = st->rows[i].name;
+	}
+	return (found);
+}
+
 /* The key of an object below this one that knows `key`, or NULL. */
 static const char *
 find_below(const struct schema_state *st, struct slice key)
@@ -198,11 +224,16 @@ schema_report_unknown(
 	};
 	const char *context = schema_context(rd->arena, object), *names[NAMES_MAX];
 	const char *hint = hint_level(rd->arena, object, node_text(key)), *near = NULL;
+	const char *also = find_also(st, node_text(key));
 	enum diag_kind before = diag_set_kind(rd->diag, DIAG_KEY);
 	int meant = -1;
 
-	if (hint == NULL)
+	if (also != NULL) {
+		hint = arena_printf(rd->arena, "that is \"%s\" here", also);
+		meant = schema_row_find(st, slice_str(also));
+	} else if (hint == NULL) {
 		near = diag_nearest(node_text(key), names, list_keys(st, names, 0));
+	}
 	if (near != NULL) {
 		hint = arena_printf(rd->arena, "did you mean \"%s\"?", near);
 		meant = schema_row_find(st, slice_str(near));

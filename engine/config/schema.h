@@ -106,7 +106,8 @@ struct schema_row {
 	 * it, or NULL. */
 	const char *(*check)(const void *value);
 	const char *needs; /* may stand only beside this other key */
-	const char *note;  /* DEPRECATED: what to write instead */
+	const char *note;  /* DEPRECATED: what to write instead; ENUM: more for whoever errs */
+	const char *also;  /* words of other gateways for it, with blanks between: in a hint */
 	const char *help;  /* one line of meaning */
 };
 

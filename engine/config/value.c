@@ -222,8 +222,9 @@ check_bounds(const struct schema_row *row, enum schema_type type, struct slice s
 	}
 	(void)snprintf(why->what, sizeof(why->what), "%.*s is too %s", (int)s.len, s.p,
 	    is_low ? "small" : "large");
-	(void)snprintf(
-	    why->hint, sizeof(why->hint), "at %s %s", is_low ? "least" : "most", text_cstr(&t));
+	(void)snprintf(why->hint, sizeof(why->hint), "at %s %s%s", is_low ? "least" : "most",
+	    text_cstr(&t), v == 0 && (row->flags & SCHEMA_UNLIMITED) ?
+	    ", or \"unlimited\" for no limit" : "");
 	return (false);
 }
 
@@ -282,6 +283,8 @@ parse_enum(const struct schema_row *row, struct slice s, int *r, struct scalar_w
 		text_puts(&t, n > 1 ? "one of " : "write ");
 		for (size_t i = 0; i < n; i++)
 			text_printf(&t, "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", names[i]);
+		if (row->note != NULL && !(row->flags & SCHEMA_DEPRECATED))
+			text_printf(&t, "; %s", row->note);
 	}
 	(void)text_cstr(&t);
 	return (false);

@@ -65,9 +65,11 @@ static struct schema limits_schema =
 
 static const struct schema_row listener_rows[] = {
 	SCHEMA_ROW("listen", LISTEN, struct listener_conf, listen, .flags = SCHEMA_REQUIRED,
+	    .also = "bind address port socket_address",
 	    .help = "a port (IPv4 and IPv6), or address:port"),
 	SCHEMA_ROW("trusted_proxies", LIST, struct listener_conf, trusted_proxies,
-	    .elem = SCHEMA_CIDR, .help = "addresses whose X-Forwarded-* fields are believed"),
+	    .elem = SCHEMA_CIDR, .also = "set_real_ip_from trustedIPs trusted_ips",
+	    .help = "addresses whose X-Forwarded-* fields are believed"),
 	SCHEMA_ROW("timeout", OBJECT, struct listener_conf, timeout, .sub = &timeout_schema,
 	    .flags = SCHEMA_ALWAYS, .help = "how long a client may take"),
 	SCHEMA_ROW("min_rate", OBJECT, struct listener_conf, min_rate, .sub = &min_rate_schema,

@@ -20,7 +20,7 @@ static const struct schema_row timeout_rows[] = {
 	    .help = "from the request sent to the first byte of the response, else 504; streams "
 		    "wait longer unless it stands on the route"),
 	SCHEMA_ROW("idle", DURATION, struct route_timeout_conf, idle_ms, .def = "60s", .min = 1,
-	    .max = TIME_MAX_MS, .flags = SCHEMA_UNLIMITED,
+	    .also = "read send server", .max = TIME_MAX_MS, .flags = SCHEMA_UNLIMITED,
 	    .help = "longest pause within the response; streams 5m and tunnels 1h at least, "
 		    "unless it stands on the route"),
 	SCHEMA_ROW("total", DURATION, struct route_timeout_conf, total_ms, .def = "unlimited",
@@ -49,15 +49,19 @@ static struct schema mirror_schema = SCHEMA_DEFINE("mirror", struct route_mirror
 
 static const struct schema_row policies_rows[] = {
 	SCHEMA_ROW("timeout", OBJECT, struct route_policies, timeout, .sub = &timeout_schema,
+	    .also = "timeouts",
 	    .flags = SCHEMA_ALWAYS, .help = "how long the upstream may take"),
 	SCHEMA_ROW("host", ENUM, struct route_policies, host, .names = host_words,
-	    .def = "client",
+	    .def = "client", .note = "what a route matches stands under \"hosts\"",
+	    .also = "preserve_host pass_host passHostHeader host_rewrite",
 	    .help = "the Host that the upstream sees: the client's, or the server's"),
 	SCHEMA_ROW("allow_encoded_slash", BOOL, struct route_policies, allow_encoded_slash,
 	    .def = "false", .help = "let %2F and %5C in a path through instead of answering 400"),
 	SCHEMA_ROW("body_limit", BYTES, struct route_policies, body_limit, .def = "16MiB",
+	    .also = "client_max_body_size max_body_size max_request_bytes body_size_limit",
 	    .flags = SCHEMA_UNLIMITED, .help = "the largest request body, else 413"),
 	SCHEMA_ROW("mirror", OBJECT, struct route_policies, mirror, .sub = &mirror_schema,
+	    .also = "shadow mirroring request_mirror_policies",
 	    .flags = SCHEMA_CAN_OFF, .help = "send copies of requests to another upstream too"),
 	SCHEMA_ROWS_END,
 };
@@ -126,11 +130,15 @@ static struct schema parameter_schema = SCHEMA_DEFINE("parameter", struct route_
 static const struct schema_row route_rows[] = {
 	SCHEMA_ROW("name", NAME, struct route_conf, name, .help = "for logs and messages"),
 	SCHEMA_ROW("hosts", LIST, struct route_conf, hosts, .elem = SCHEMA_HOST,
-	    .flags = SCHEMA_NOT_EMPTY, .help = "host names, exact or *.example.com"),
-	SCHEMA_ROW("path", PATH, struct route_conf, path, .help = "this path alone"),
+	    .flags = SCHEMA_NOT_EMPTY, .also = "server_name domains hostnames virtual_hosts vhost",
+	    .help = "host names, exact or *.example.com"),
+	SCHEMA_ROW("path", PATH, struct route_conf, path,
+	    .also = "exact path_exact", .help = "this path alone"),
 	SCHEMA_ROW("prefix", PATH, struct route_conf, prefix,
+	    .also = "location paths uri uris path_prefix path_beg PathPrefix",
 	    .help = "this path and all below it, by whole segments"),
 	SCHEMA_ROW("regex", STRING, struct route_conf, regex, .flags = SCHEMA_NOT_EMPTY,
+	    .also = "safe_regex path_reg path_regex PathRegexp",
 	    .help = "paths in which this is found; after prefixes other than /, in the order of "
 		    "the file"),
 	SCHEMA_ROW("headers", MAP, struct route_conf, headers, .key = SCHEMA_HEADER_NAME,
@@ -144,9 +152,11 @@ static const struct schema_row route_rows[] = {
 	SCHEMA_ROW("listeners", LIST, struct route_conf, listeners, .elem = SCHEMA_REF,
 	    .flags = SCHEMA_NOT_EMPTY, .help = "these listeners only"),
 	SCHEMA_ROW("upstream", REF, struct route_conf, upstream,
+	    .also = "proxy_pass backend use_backend default_backend cluster service services",
 	    .help = "the upstream that answers"),
 	SCHEMA_ROW("split", MAP, struct route_conf, split, .key = SCHEMA_REF, .elem = SCHEMA_INT,
-	    .min = 1, .max = SPLIT_WEIGHT_MAX, .flags = SCHEMA_NOT_EMPTY,
+	    .also = "split_clients weighted_clusters weighted", .min = 1,
+	    .max = SPLIT_WEIGHT_MAX, .flags = SCHEMA_NOT_EMPTY,
 	    .help = "upstreams and their shares of the requests"),
 	SCHEMA_ROW("split_by", OBJECT, struct route_conf, split_by, .sub = &upstream_hash_schema,
 	    .needs = "split", .help = "the same side for the same key: client_ip, path, a header "

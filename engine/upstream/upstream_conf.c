@@ -79,11 +79,14 @@ static struct schema pool_schema = SCHEMA_DEFINE("pool", struct upstream_pool_sp
 static const struct schema_row upstream_rows[] = {
 	SCHEMA_ROW("servers", LIST, struct upstream_spec, servers, .elem = SCHEMA_OBJECT,
 	    .sub = &server_schema, .flags = SCHEMA_REQUIRED | SCHEMA_NOT_EMPTY,
+	    .also = "targets endpoints nodes hosts backends load_assignment",
 	    .help = "the servers: addresses, or maps with address and weight"),
 	SCHEMA_ROW("balance", OBJECT, struct upstream_spec, balance, .sub = &balance_schema,
-	    .flags = SCHEMA_ALWAYS, .help = "which server is next"),
+	    .flags = SCHEMA_ALWAYS, .also = "lb_policy algorithm load_balancing strategy",
+	    .help = "which server is next"),
 	SCHEMA_ROW("pool", OBJECT, struct upstream_spec, pool, .sub = &pool_schema,
-	    .flags = SCHEMA_ALWAYS, .help = "connections kept for later requests"),
+	    .flags = SCHEMA_ALWAYS, .also = "keepalive keepalive_pool",
+	    .help = "connections kept for later requests"),
 	SCHEMA_ROWS_END,
 };
 struct schema upstream_schema = SCHEMA_DEFINE("upstream", struct upstream_spec, upstream_rows);
