@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 dist_man1_MANS = docs/weirctl.1
+dist_man5_MANS = docs/weir.yaml.5
 dist_man8_MANS = docs/weir-gateway.8
 
 dist_doc_DATA = README.md LICENSE

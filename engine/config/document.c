@@ -121,7 +121,7 @@ default_of(const struct schema_row *row)
 		if (st->scalar >= 0 && st->rows[st->scalar].def != NULL)
 			return (st->rows[st->scalar].def);
 	}
-	return ((row->flags & SCHEMA_REQUIRED) ? "required" : "-");
+	return ((row->flags & (SCHEMA_REQUIRED | SCHEMA_PER_ROOT)) ? "required" : "-");
 }
 
 static const char *

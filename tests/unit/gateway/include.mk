@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-dist_check_SCRIPTS += tests/unit/gateway/examples tests/unit/gateway/reference
-TESTS += tests/unit/gateway/examples tests/unit/gateway/reference
+dist_check_SCRIPTS += tests/unit/gateway/examples tests/unit/gateway/manual tests/unit/gateway/reference
+TESTS += tests/unit/gateway/examples tests/unit/gateway/manual tests/unit/gateway/reference
 
 GATEWAY_TESTS = \
 	tests/unit/gateway/test_build \
