@@ -10,6 +10,7 @@ dist_weirpages_DATA = \
 	docs/configuration.md \
 	docs/logs.md \
 	docs/metrics.md \
+	docs/migrating.md \
 	docs/operations.md \
 	docs/reasons.md \
 	docs/reference.md

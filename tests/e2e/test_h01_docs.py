@@ -9,6 +9,9 @@ Fenced blocks are taken by their language:
   console  `$ command` and its exact output, status aside, in a folder with the files so named
   sh       a line a command; COMMANDS says how it is tried. A line that is not there fails
   logrotate  its configuration, run by itself with the file and the process of a test
+  nginx, haproxy, envoy, kong, traefik
+           what another gateway has for the `yaml` that follows: its own program takes it, where it is
+           one that Debian has, and both name the same hosts and servers
   c        a program: it must compile, with the headers of STUBS where it includes what is not there
 
 `text` is prose. Of any other fence tests/lint/snippets says that no test runs it.
@@ -176,6 +179,66 @@ def test_console(block, path_of_programs, tmp_path):
         assert done.stdout == output
 
 
+# ---- other gateways ----
+
+OTHERS = [*blocks("nginx"), *blocks("haproxy"), *blocks("envoy"), *blocks("kong"), *blocks("traefik")]
+
+
+def language_of(block):
+    return next(n for n in ("nginx", "haproxy", "envoy", "kong", "traefik") if block in blocks(n))
+
+
+def nginx_takes(text, folder):
+    path = os.path.join(folder, "nginx.conf")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("pid %s/pid;\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n%s}\n" %
+                (folder, moved_listen(text)))
+    return ["nginx", "-t", "-c", path]
+
+
+def haproxy_takes(text, folder):
+    path = os.path.join(folder, "haproxy.cfg")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    return ["haproxy", "-c", "-f", path]
+
+
+def moved_listen(text):
+    """`nginx -t` binds."""
+    port = free_port()
+    return re.sub(r"listen \d+", "listen 127.0.0.1:%d" % port, text)
+
+
+@cases(OTHERS)
+def test_other_gateway_takes_it(block, tmp_path):
+    language, text = language_of(block), block[3]
+    if language in ("nginx", "haproxy"):
+        command = {"nginx": nginx_takes, "haproxy": haproxy_takes}[language](text, str(tmp_path))
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=30, check=False,
+                              env=dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin"))
+        assert done.returncode == 0, done.stdout
+    else:
+        # what each of them cannot do without
+        root = {"envoy": "static_resources", "kong": "_format_version", "traefik": "http"}[language]
+        assert root in yaml.safe_load(text)
+
+
+@cases(OTHERS)
+def test_other_gateway_and_ours_name_the_same(block):
+    page, line = block[0].rsplit(":", 1)
+    ours = min((b for b in blocks("yaml") if b[0].startswith(page + ":") and
+                int(b[0].rsplit(":", 1)[1]) > int(line)), key=lambda b: int(b[0].rsplit(":", 1)[1]))
+    theirs = re.sub(r"address: ([\d.]+), port_value: (\d+)", r"\1:\2", block[3])
+    servers, hosts = r"127\.0\.0\.1:\d+", r"(?<![\w.])(?:\w+\.)?example\.com"
+    assert set(re.findall(servers, theirs)) == set(re.findall(servers, ours[3])) != set()
+    assert set(re.findall(hosts, theirs)) == set(re.findall(hosts, ours[3])) != set()
+
+
+def test_all_five_are_there():
+    assert {language_of(b) for b in OTHERS} == {"nginx", "haproxy", "envoy", "kong", "traefik"}
+
+
 # ---- sh ----
 
 class Place:
@@ -225,6 +288,15 @@ def does_check(place, command):
     with open(os.path.join(place.folder, "gateway.yaml"), "w", encoding="utf-8") as f:
         f.write(first_file())
     subprocess.run(command.split(), cwd=place.folder, check=True, timeout=30)
+
+
+def does_schema(place, command):
+    """What stands there then is the schema, by the name that the page's file has for it."""
+    name = command.rpartition("> ")[2]
+    subprocess.run(["sh", "-c", command], cwd=place.folder, check=True, timeout=30)
+    with open(os.path.join(place.folder, name), encoding="utf-8") as f:
+        assert "routes" in json.load(f)["properties"]
+    assert any(b[3].startswith(f"# yaml-language-server: $schema=./{name}\n") for b in blocks("yaml"))
 
 
 def does_run(place, command):
@@ -348,6 +420,7 @@ COMMANDS = {
     "./runtests": has_options("runtests", "--quick", "--list"),
     "weir-gateway check -c gateway.yaml": does_check,
     "weir-gateway run -c gateway.yaml": does_run,
+    "weir-gateway schema > weir.schema.json": does_schema,
     "wrk -t1 -c32 -d10s --latency http://127.0.0.1:8080/v1/users": does_load,
     "kill -HUP $(pidof weir-gateway)": does_reload,
     "bench/run --quick": has_options("bench/run", "--quick"),
