@@ -12,11 +12,15 @@ Fenced blocks are taken by their language:
   nginx, haproxy, envoy, kong, traefik
            what another gateway has for the `yaml` that follows: its own program takes it, where it is
            one that Debian has, and both name the same hosts and servers
+  ini      a unit of systemd: its commands are run as it says, to check, to serve, to reload and to stop
+  dockerfile
+           its packages are those that building takes and those of the libraries that the programs load
   c        a program: it must compile, with the headers of STUBS where it includes what is not there
 
 `text` is prose. Of any other fence tests/lint/snippets says that no test runs it.
 """
 
+import configparser
 import contextlib
 import glob
 import gzip
@@ -34,6 +38,7 @@ import pytest
 import yaml
 
 from harness import Dns, Origin, answer, free_port
+from harness.gateway import is_sanitized
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FENCE = re.compile(r"(?:<!-- file: (\S+) -->\n)?^```(\w*)\n(.*?)^```$", re.M | re.S)
@@ -488,6 +493,81 @@ def test_logrotate(block, start, tmp_path):
                 assert [json.loads(line)["path"] for line in f] == [f"/v1/users/{n}"]
     finally:
         origin.stop()
+
+
+# ---- a unit of systemd ----
+
+@cases(blocks("ini"))
+def test_unit(block, gateway_path, tmp_path):
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str
+    unit.read_string(block[3])
+    service = unit["Service"]
+    # where weirctl of root looks for the socket
+    assert "/run/" + service["RuntimeDirectory"] == "/run/weir"
+    assert service["Environment"] == "XDG_RUNTIME_DIR=/run"
+    assert int(service["TimeoutStopSec"]) > 30 and "KillSignal" not in service
+    path = tmp_path / "gateway.yaml"
+    port = free_port()
+    path.write_text(moved(first_file()) + "\nadmin: { listen: 127.0.0.1:%d }\n" % port,
+                    encoding="utf-8")
+
+    def command(key):
+        line = service[key].replace("/usr/bin/weir-gateway", gateway_path)
+        return line.replace("/etc/weir/gateway.yaml", str(path)).split()
+
+    subprocess.run(command("ExecStartPre"), check=True, timeout=30)
+    proc = subprocess.Popen(command("ExecStart"), env=dict(os.environ, XDG_RUNTIME_DIR=str(tmp_path)),
+                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for("http://127.0.0.1:%d/readyz" % port, proc)
+        subprocess.run([w.replace("$MAINPID", str(proc.pid)) for w in command("ExecReload")],
+                       check=True, timeout=30)
+        for _ in range(300):
+            page = wait_for("http://127.0.0.1:%d/metrics" % port, proc).decode()
+            if re.search(r"(?m)^weir_config_generation 2$", page):
+                break
+            proc_wait(proc, 0.05)
+        else:
+            raise AssertionError("no second generation")
+    finally:
+        proc.send_signal(signal.SIGTERM)
+        said = proc.communicate(timeout=int(service["TimeoutStopSec"]))[1]
+    assert proc.returncode == 0, said
+
+
+# ---- a container ----
+
+def needed_packages(build):
+    """Of the libraries that the programs load, those of every system aside."""
+    said = subprocess.run(["ldd", *(os.path.join(build, p) for p in ("weir-gateway", "weirctl"))],
+                          stdout=subprocess.PIPE, text=True, check=True, timeout=30).stdout
+    found = set()
+    for path in set(re.findall(r"=> (/\S+)", said)):
+        real = os.path.realpath(path)
+        # dpkg knows some by the place that they had before /lib became a link
+        owner = subprocess.run(["dpkg", "-S", real, real.removeprefix("/usr")],
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                               check=False, timeout=30).stdout
+        assert owner, real
+        found.add(owner.split(":")[0])
+    return found - {"libc6", "libgcc-s1"}
+
+
+@cases(blocks("dockerfile"))
+def test_container(block, gateway_path):
+    text = block[3].replace("\\\n", " ")
+    building, serving = [set(m.split()) for m in re.findall(
+        r"apt-get install -y --no-install-recommends ([^&\n]*)", text)]
+    with open(os.path.join(TOP, "tools", "packages.txt"), encoding="utf-8") as f:
+        build = set(re.findall(r"(?m)^build\t(\S+)", f.read()))
+    # those are for ./quickstart and for `make dist`
+    assert building == build - {"ca-certificates", "curl", "wrk", "xz-utils"}
+    if not is_sanitized(gateway_path):
+        assert serving == needed_packages(os.path.dirname(gateway_path))
+    assert "autoreconf -i && ./configure --prefix=/usr --sysconfdir=/etc && make &&" in text
+    # TERM is what a container is stopped with
+    assert "STOPSIGNAL" not in text and 'ENTRYPOINT ["weir-gateway"]\nCMD ["run"]\n' in text
 
 
 # ---- c ----
