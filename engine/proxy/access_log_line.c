@@ -200,7 +200,7 @@ path_of(const struct facts *f)
 	const struct msg_req *req = f->req;
 
 	if (likely(f->route != NULL))
-		return (req->path_raw);
+		return (f->path.len > 0 ? f->path : req->path_raw);
 	return (access_log_redact_target(req->path_raw.len > 0 ? req->path_raw : req->target));
 }
 

@@ -25,6 +25,7 @@ tell(struct exchange *ex)
 		.wall_us = loop_wall_us(ex->worker->loop) - (now - ex->t.begin),
 		.duration_us = now - ex->t.begin,
 		.req = &ex->req,
+		.path = ex->path,
 		.client = ex_client(ex),
 		.listener = ex->down->local->listener,
 		.route = ex->route,

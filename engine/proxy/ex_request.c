@@ -197,9 +197,16 @@ answer_last(struct exchange *ex)
 	return (ex_go(ex, EX_RESP_FILTERS));
 }
 
+static enum step_rc
+ask(struct exchange *ex, struct upstream *u)
+{
+	ex->upstream = u;
+	return (ex_go(ex, EX_OPEN));
+}
+
 /* RFC 9110, 7.6.2: how many may pass an OPTIONS or a TRACE on; other methods do not count. */
 static enum step_rc
-count_forwards(struct exchange *ex, const struct hdr *row)
+count_forwards(struct exchange *ex, struct upstream *u, const struct hdr *row)
 {
 	struct headers *hs = &ex->req.m.headers;
 	const char *less;
@@ -212,7 +219,7 @@ count_forwards(struct exchange *ex, const struct hdr *row)
 	less = arena_printf(&ex->arena, "%llu", (unsigned long long)(n - 1));
 	if (less == NULL || !headers_set_id(hs, HDR_MAX_FORWARDS, slice_str(less)))
 		return (ex_fault(ex, REASON_OVERLOADED));
-	return (ex_go(ex, EX_OPEN));
+	return (ask(ex, u));
 }
 
 static enum step_rc
@@ -220,13 +227,12 @@ forward(struct exchange *ex, struct upstream *u)
 {
 	const struct hdr *row;
 
-	ex->upstream = u;
 	if (unlikely(ex->req.method == METHOD_OPTIONS || ex->req.method == METHOD_TRACE)) {
 		row = headers_get(&ex->req.m.headers, HDR_MAX_FORWARDS);
 		if (row != NULL)
-			return (count_forwards(ex, row));
+			return (count_forwards(ex, u, row));
 	}
-	return (ex_go(ex, EX_OPEN));
+	return (ask(ex, u));
 }
 
 enum step_rc

@@ -84,6 +84,7 @@ struct exchange {
 	enum reason		 deadline_reason;
 	uint64_t		 body_limit;
 	struct slice		 request_id;
+	struct slice		 path;		/* that came, once another is sent; or empty */
 	struct ex_times		 t;
 	struct chain_run	 chain;
 	uint32_t		 attempts;

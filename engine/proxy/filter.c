@@ -81,9 +81,12 @@ filter_set_request_id(struct filter_call *fc, struct slice id)
 void
 filter_set_target(struct filter_call *fc, struct slice path, struct slice query, bool has_query)
 {
-	struct msg_req *req = &ex_of(fc)->req;
+	struct exchange *ex = ex_of(fc);
+	struct msg_req *req = &ex->req;
 
 	/* The codec writes these two; req->target and req->path stay what the client meant. */
+	if (ex->path.len == 0)
+		ex->path = req->path_raw;
 	req->path_raw = path;
 	req->query = query;
 	req->has_query = has_query;

@@ -89,7 +89,9 @@ __wrap_proxy_stats_request(struct worker *w, const struct facts *f)
 		.attempts = f->attempts, .bytes_in = f->bytes_in, .bytes_out = f->bytes_out,
 		.duration_ms = f->duration_us / 1000, .duration_us = f->duration_us };
 	memcpy(line->phase_us, f->phase_us, sizeof line->phase_us);
-	copy(line->target, f->req->path_raw);
+	copy(line->path, f->path.len > 0 ? f->path : f->req->path_raw);
+	if (f->upstream != NULL)
+		copy(line->upstream, f->upstream->part.name);
 	if (f->server != NULL)
 		(void)addr_format(&f->server->addr, line->server, sizeof line->server);
 	__real_proxy_stats_request(w, f);

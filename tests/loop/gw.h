@@ -29,8 +29,9 @@ struct gw_line {
 	uint64_t	 bytes_in, bytes_out;
 	uint64_t	 duration_ms, duration_us;
 	uint64_t	 phase_us[FACTS_PHASE__MAX];
-	char		 target[GW_TEXT];
-	char		 server[GW_TEXT];	/* empty: none was asked */
+	char		 path[GW_TEXT];		/* as the log says it */
+	char		 upstream[GW_TEXT];	/* empty: none was asked */
+	char		 server[GW_TEXT];	/* the same */
 };
 
 /* sim_begin() comes before. NULL and a gateway that serves, or why not and nothing is left. */

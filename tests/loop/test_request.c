@@ -392,6 +392,75 @@ test_max_forwards_of_our_own(void **state)
 	assert_has(c, "\r\n\r\nhere");
 }
 
+/* The server's only answer on its connection. */
+static void
+answer_none(struct sim_conn *s)
+{
+	sim_send(s, SL("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"));
+	sim_close(s);
+	sim_run_until_idle();
+}
+
+/* Who was not asked has not answered: what is counted and logged names no upstream. */
+static void
+test_max_forwards_is_told(void **state)
+{
+	static const char *const values[] = { "0", "x" };
+	struct sim_conn *c;
+
+	(void)state;
+	OK(gw_start(CONF));
+	for (unsigned i = 0; i < 2; i++) {
+		char text[128];
+
+		(void)snprintf(text, sizeof text, "OPTIONS / HTTP/1.1\r\nHost: a\r\n"
+		    "Max-Forwards: %s\r\n\r\n", values[i]);
+		c = client();
+		sim_send(c, slice_str(text));
+		sim_run_until_idle();
+		assert_int_equal(gw_last()->status, i == 0 ? 204 : 400);
+		assert_string_equal(gw_last()->upstream, "");
+		sim_close(c);
+	}
+	c = client();
+	sim_send(c, SL("OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 1\r\n\r\n"));
+	answer_none(server(SERVER));
+	assert_int_equal(gw_last()->status, 204);
+	assert_string_equal(gw_last()->upstream, "app");
+}
+
+/* What is logged is what the client asked for, whatever the server was asked for instead. */
+static void
+test_logged_path(void **state)
+{
+	static const char *const targets[] = { "/strip/%7Ea?q", "/made/b", "/begin/c",
+		"http://a/strip", "http://a/plain" };
+	static const char *const paths[] = { "/strip/%7Ea", "/made/b", "/begin/c", "/strip",
+		"/plain" };
+	static const char *const sent[] = { "GET /~a?q ", "GET /x/made/b ", "GET /y/c ", "GET / ",
+		"GET /plain " };
+
+	(void)state;
+	OK(gw_start(CONF_LISTEN("") CONF_SERVERS("\"" SERVER "\"") "routes:\n"
+	    "  - { prefix: /, upstream: app }\n"
+	    "  - { prefix: /strip, upstream: app, strip_prefix: true }\n"
+	    "  - { prefix: /made, upstream: app, rewrite: { path: \"/x{path}\" } }\n"
+	    "  - { prefix: /begin, upstream: app, rewrite: { prefix: /y } }\n"));
+	for (unsigned i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+		struct sim_conn *c = client(), *s;
+		char text[128];
+
+		(void)snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\n"
+		    "Connection: close\r\n\r\n", targets[i]);
+		sim_send(c, slice_str(text));
+		s = server(SERVER);
+		assert_has(s, sent[i]);
+		answer_none(s);
+		assert_int_equal(gw_requests(), i + 1);
+		assert_string_equal(gw_last()->path, paths[i]);
+	}
+}
+
 /* RFC 9110, 10.1.4: it is for one connection, so it is said anew, and that it is. */
 static void
 test_te(void **state)
@@ -443,6 +512,8 @@ main(void)
 		TEST(test_host_of_the_client),
 		TEST(test_max_forwards),
 		TEST(test_max_forwards_of_our_own),
+		TEST(test_max_forwards_is_told),
+		TEST(test_logged_path),
 		TEST(test_te),
 	};
 

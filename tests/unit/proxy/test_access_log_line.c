@@ -213,6 +213,9 @@ refused_targets(void **state)
 	r->f.route = &route;
 	r->req.path_raw = SLICE("/a@b");
 	assert_line(r, "{\"path\":\"/a@b\"}");
+	/* What was sent instead is no part of it. */
+	r->f.path = SLICE("/came");
+	assert_line(r, "{\"path\":\"/came\"}");
 }
 
 static void
