@@ -56,7 +56,7 @@ make_location(struct exchange *ex, const struct template_input *in, struct slice
 	struct slice path;
 	char *p, *at;
 
-	if (!template_is_plain(&r->path) && len > ex->down->local->limits.codec.line_bytes)
+	if (len > ex->down->local->limits.codec.line_bytes)
 		return (REASON_URI_TOO_LONG);
 	p = at = arena_alloc(&ex->arena, len + 1);
 	if (p == NULL)

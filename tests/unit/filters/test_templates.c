@@ -9,6 +9,13 @@
 
 /* Templates and regular expressions in `rewrite` and `redirect`. */
 
+#define MOVED(match, to, request, location)						\
+	{ "", "- { " match ", redirect: { to: \"" to "\" } }|- { path: /u, upstream: u }",	\
+	  request, "", NULL, "", " 308 |\r\nLocation: " location "\r\n", "" }
+#define NOT_MOVED(match, to, request, status)						\
+	{ "", "- { " match ", redirect: { to: \"" to "\" } }|- { path: /u, upstream: u }",	\
+	  request, "", NULL, "", status, "Location" }
+
 /* What the upstream is asked for. */
 #define TO(route, request, line) \
 	{ "", "prefix: /, rewrite: { " route " }", request, "", line " HTTP/1.1\r\n", "", " 200 ", "" }
@@ -91,6 +98,28 @@ test_length_is_bounded(void **state)
 	runs_check(&run, 1);
 }
 
+/* Wherever in the target it is that the request's bytes are put. */
+static void
+test_length_of_redirects(void **state)
+{
+#define TOO_LONG(match, to)	NOT_MOVED(match, to, request, " 414 |uri_too_long")
+	char request[5000] = "GET /in/";
+	const struct run runs[] = {
+		TOO_LONG("prefix: /in", "/login?to={path}&or={path}"),
+		TOO_LONG("prefix: /in", "/login#{path}{path}"),
+		TOO_LONG("prefix: /in", "/x{path}{path}"),
+		TOO_LONG("regex: \"^/in/(.*)$\"", "/login?to=$1$1"),
+		{ "", "- { prefix: /in, redirect: { to: \"https://{host}/to\" } }"
+		    "|- { path: /u, upstream: u }", request, "", NULL, "", " 308 |Location: https://h/to/",
+		    "" },
+	};
+
+	(void)state;
+	/* Of three bytes each where they are encoded. */
+	memset(request + strlen(request), '"', 1400);
+	CHECK_RUNS(runs);
+}
+
 static void
 test_rewrite_of_the_path(void **state)
 {
@@ -133,13 +162,6 @@ test_captures_of_the_route(void **state)
 	CHECK_RUNS(runs);
 	CHECK_MISTAKES(cases);
 }
-
-#define MOVED(match, to, request, location)						\
-	{ "", "- { " match ", redirect: { to: \"" to "\" } }|- { path: /u, upstream: u }",	\
-	  request, "", NULL, "", " 308 |\r\nLocation: " location "\r\n", "" }
-#define NOT_MOVED(match, to, request, status)						\
-	{ "", "- { " match ", redirect: { to: \"" to "\" } }|- { path: /u, upstream: u }",	\
-	  request, "", NULL, "", status, "Location" }
 
 static void
 test_redirect(void **state)
@@ -270,6 +292,7 @@ main(void)
 		cmocka_unit_test(test_rewrite_by_regex),
 		cmocka_unit_test(test_no_way_out),
 		cmocka_unit_test(test_length_is_bounded),
+		cmocka_unit_test(test_length_of_redirects),
 		cmocka_unit_test(test_rewrite_of_the_path),
 		cmocka_unit_test(test_captures_of_the_route),
 		cmocka_unit_test(test_redirect),
