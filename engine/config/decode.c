@@ -157,6 +157,19 @@ check_count(const struct schema_reader *rd, const struct schema_frame *at,
 	return (false);
 }
 
+/* As it would stand in a list; what has a quote itself is left to who reads it. */
+static const char *
+list_due(const struct schema_reader *rd, const struct node *n)
+{
+	struct slice text = node_text(n);
+	bool is_plain = node_scalar_kind(n) != NODE_STRING || schema_is_plain_text(text);
+
+	if (!is_plain && strpbrk(n->text, "\"\\\n") != NULL)
+		return ("a list");
+	return (arena_printf(rd->arena, "a list such as [%s%.40s%s]", is_plain ? "" : "\"", n->text,
+	    is_plain ? "" : "\""));
+}
+
 static bool
 decode_list(const struct schema_reader *rd, const struct schema_frame *at,
     const struct schema_row *row, const struct node *n, struct schema_list *r)
@@ -169,8 +182,7 @@ decode_list(const struct schema_reader *rd, const struct schema_frame *at,
 	bool ok;
 
 	if (n->kind == NODE_SCALAR && !node_is_null(n))
-		return (report_kind(
-		    rd, at, n, arena_printf(rd->arena, "a list such as [%.40s]", n->text)));
+		return (report_kind(rd, at, n, list_due(rd, n)));
 	if (n->kind != NODE_LIST && !is_lone)
 		return (report_kind(rd, at, n, "a list"));
 	items = count > 0 ? arena_zalloc(rd->arena, count * size) : NULL;

@@ -92,6 +92,8 @@ const char *schema_type_name(enum schema_type type);
 const char *schema_type_due(enum schema_type type);
 /* Plain where YAML allows it, else in double quotes. */
 void schema_print_text(struct slice s, FILE *out);
+/* Does YAML take it for that text without quotes, also within a list? */
+bool schema_is_plain_text(struct slice s);
 
 /* ---- decoding (decode.c) ---- */
 

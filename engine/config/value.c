@@ -409,8 +409,8 @@ schema_value_parse(struct arena *a, const struct schema_row *row, enum schema_ty
 
 /* ---- printing ---- */
 
-static bool
-is_plain(struct slice s)
+bool
+schema_is_plain_text(struct slice s)
 {
 	struct node n = { .kind = NODE_SCALAR, .text = s.p, .count = (uint32_t)s.len };
 
@@ -475,7 +475,7 @@ schema_print_text(struct slice s, FILE *out)
 {
 	ssize_t at;
 
-	if (is_plain(s)) {
+	if (schema_is_plain_text(s)) {
 		(void)fwrite(s.p, 1, s.len, out);
 		return;
 	}
