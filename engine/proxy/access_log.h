@@ -75,6 +75,7 @@ struct access_log_header {
 	struct slice	 name;
 	struct slice	 key;		/* as it stands in a line: ,"x-tenant": */
 	bool		 is_secret;	/* only that it was there */
+	bool		 is_url;	/* its query may hold secrets */
 };
 
 /* The share of lines that is written, a class of statuses each. */

@@ -170,7 +170,8 @@ take_headers(struct access_log_plan *plan, struct arena *a, struct diag *diag,
 				    "field \"" SLICE_FMT "\" stands twice", SLICE_ARG(name));
 		}
 		v[i] = (struct access_log_header){ .name = name, .key = key_of(a, name),
-			.is_secret = access_log_is_secret_field(&plan->redact, name) };
+			.is_secret = access_log_is_secret_field(&plan->redact, name),
+			.is_url = access_log_is_url_field(name) };
 	}
 	if (list->count > 0)
 		plan->fields[plan->n_fields++] = (uint8_t)field;

@@ -302,7 +302,8 @@ put_phases(char *p, const struct facts *f)
 
 /* All values of one name, as one: RFC 9110, 5.2. */
 static char *
-put_header(char *p, const struct access_log_header *want, const struct headers *hs)
+put_header(char *p, const struct access_log_redact *redact, const struct access_log_header *want,
+    const struct headers *hs)
 {
 	const struct hdr *h = hs == NULL ? NULL : headers_find(hs, want->name);
 	char buf[SHORT_BYTES];
@@ -315,18 +316,22 @@ put_header(char *p, const struct access_log_header *want, const struct headers *
 	for (; h != NULL; h = headers_next(hs, h)) {
 		if (t.len > 0)
 			text_puts(&t, ", ");
-		text_put(&t, hdr_value(h));
+		if (want->is_url)
+			access_log_redact_url(redact, hdr_value(h), &t);
+		else
+			text_put(&t, hdr_value(h));
 	}
 	return (put_string(p, text_slice(&t), SHORT_BYTES));
 }
 
 static char *
-put_headers(char *p, const struct access_log_header *want, unsigned n, const struct headers *hs)
+put_headers(char *p, const struct access_log_redact *redact, const struct access_log_header *want,
+    unsigned n, const struct headers *hs)
 {
 	char *begin = p;
 
 	for (unsigned i = 0; i < n; i++)
-		p = put_header(p, &want[i], hs);
+		p = put_header(p, redact, &want[i], hs);
 	*begin = '{';
 	*p = '}';
 	return (p + 1);
@@ -387,12 +392,12 @@ put_special(char *p, const struct access_log_plan *plan, const struct facts *f,
 		return (put_query(p, &plan->redact, f->req->query));
 	case ACCESS_LOG_REQUEST_HEADERS:
 		p = put(p, SLICE(",\"request_headers\":"));
-		return (put_headers(p, plan->request_headers, plan->n_request_headers,
-		    &f->req->m.headers));
+		return (put_headers(p, &plan->redact, plan->request_headers,
+		    plan->n_request_headers, &f->req->m.headers));
 	case ACCESS_LOG_RESPONSE_HEADERS:
 		p = put(p, SLICE(",\"response_headers\":"));
-		return (put_headers(p, plan->response_headers, plan->n_response_headers,
-		    f->resp_headers));
+		return (put_headers(p, &plan->redact, plan->response_headers,
+		    plan->n_response_headers, f->resp_headers));
 	case ACCESS_LOG_SAMPLE_RATE:
 		p = put(p, SLICE(",\"sample_rate\":"));
 		share = &plan->sample[access_log_class(f)];

@@ -7,20 +7,31 @@
 #include "engine/proxy/access_log_redact.h"
 
 enum {
-	NAME_BYTES = 128	/* a longer name is taken for a secret's */
+	NAME_BYTES = 128,	/* a longer name is taken for a secret's */
+	NAMELESS_BYTES = 16	/* what has no name and is longer is taken for a secret */
 };
 
-/* In lower case, without what parts words. */
+/* In lower case, without what parts words. A name's last word. */
 static const char *const words[] = {
-	"accesstoken", "apikey", "assertion", "auth", "authorization", "authtoken", "clientsecret",
-	"code", "cookie", "credential", "credentials", "hmac", "idtoken", "jwt", "key", "otp",
-	"pass", "passphrase", "passwd", "password", "pin", "pwd", "refreshtoken", "samlresponse",
-	"secret", "session", "sessionid", "sid", "sig", "signature", "ticket", "token",
+	"assertion", "auth", "authorization", "code", "cookie", "hmac", "jwt", "key", "otp", "pass",
+	"pin", "pwd", "samlresponse", "session", "sid", "sig", "ticket",
+};
+
+/* No other word ends so: dbpassword, phpsessid. */
+static const char *const endings[] = {
+	"accesskey", "apikey", "authkey", "credential", "credentials", "passphrase", "passwd",
+	"password", "privatekey", "secret", "secretkey", "sessid", "sessionid", "signature",
+	"token",
 };
 
 static const char *const fields[] = {
 	"authorization", "cookie", "proxy-authorization", "set-cookie", "x-amz-security-token",
 	"x-api-key", "x-auth-token", "x-csrf-token",
+};
+
+/* Whose values are URLs: of pages that clients come from and are sent to. */
+static const char *const urls[] = {
+	"content-location", "location", "referer",
 };
 
 static bool
@@ -78,6 +89,16 @@ decode(struct slice s, char buf[NAME_BYTES])
 }
 
 static bool
+has_ending(struct slice s)
+{
+	for (size_t i = 0; i < array_len(endings); i++) {
+		if (slice_has_suffix(s, slice_str(endings[i])))
+			return (true);
+	}
+	return (false);
+}
+
+static bool
 is_word(struct slice s)
 {
 	for (size_t i = 0; i < array_len(words); i++) {
@@ -120,6 +141,8 @@ ends_in_secret(struct slice name)
 		}
 		before = c;
 	}
+	if (has_ending(slice_of(run, n)))
+		return (true);
 	for (size_t i = 0; i < n_words; i++) {
 		if (is_word(slice_of(run + begins[i], n - begins[i])))
 			return (true);
@@ -140,47 +163,88 @@ access_log_is_secret_parameter(const struct access_log_redact *r, struct slice n
 	return (ends_in_secret(name) || is_listed(r, name));
 }
 
+static bool
+is_among(const char *const *v, size_t n, struct slice name)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (slice_eq_fold(name, slice_str(v[i])))
+			return (true);
+	}
+	return (false);
+}
+
 bool
 access_log_is_secret_field(const struct access_log_redact *r, struct slice name)
 {
-	if (r->off)
-		return (false);
-	for (size_t i = 0; i < array_len(fields); i++) {
-		if (slice_eq_fold(name, slice_str(fields[i])))
-			return (true);
-	}
-	return (is_listed(r, name));
+	return (!r->off && (is_among(fields, array_len(fields), name) || is_listed(r, name)));
+}
+
+bool
+access_log_is_url_field(struct slice name)
+{
+	return (is_among(urls, array_len(urls), name));
+}
+
+/* The bytes of a piece of a query that may be told; all of it, where it holds no secret. What has
+   no name is judged by its length: `?flag` and `?wsdl` are told, `?eyJhbGciOiJIUzI1NiJ9` is not. */
+static size_t
+told_bytes(const struct access_log_redact *r, struct slice piece)
+{
+	ssize_t at = slice_find_byte(piece, '=');
+	size_t told = at < 0 ? 0 : (size_t)at + 1;
+
+	if (told <= 1)
+		return (r->off || piece.len - told <= NAMELESS_BYTES ? piece.len : told);
+	return (told < piece.len && access_log_is_secret_parameter(r,
+	    slice_sub(piece, 0, (size_t)at)) ? told : piece.len);
+}
+
+/* Servers part parameters at "&", some at ";" too: a secret behind either is one. Of a URL there is
+   a fragment too, which may hold parameters (RFC 6749, 4.2.2). */
+static size_t
+piece_bytes(struct slice query)
+{
+	size_t n = 0;
+
+	while (n < query.len && query.p[n] != '&' && query.p[n] != ';' && query.p[n] != '#')
+		n++;
+	return (n);
 }
 
 static void
 put_parameter(const struct access_log_redact *r, struct slice piece, struct text *out)
 {
-	ssize_t at = slice_find_byte(piece, '=');
+	size_t told = told_bytes(r, piece);
 
-	if (at < 0 || (size_t)at + 1 == piece.len ||
-	    !access_log_is_secret_parameter(r, slice_sub(piece, 0, (size_t)at))) {
-		text_put(out, piece);
-		return;
-	}
-	text_put(out, slice_sub(piece, 0, (size_t)at + 1));
-	text_puts(out, ACCESS_LOG_REDACTED);
+	text_put(out, slice_sub(piece, 0, told));
+	if (told < piece.len)
+		text_puts(out, ACCESS_LOG_REDACTED);
 }
 
-/* Servers part parameters at "&", some at ";" too: a secret behind either is one. */
 void
 access_log_redact_query(const struct access_log_redact *r, struct slice query, struct text *out)
 {
 	while (!out->full) {
-		size_t n = 0;
+		size_t n = piece_bytes(query);
 
-		while (n < query.len && query.p[n] != '&' && query.p[n] != ';')
-			n++;
 		put_parameter(r, slice_sub(query, 0, n), out);
 		if (n == query.len)
 			return;
 		text_putc(out, query.p[n]);
 		query = slice_skip(query, n + 1);
 	}
+}
+
+void
+access_log_redact_url(const struct access_log_redact *r, struct slice url, struct text *out)
+{
+	size_t n = 0;
+
+	while (n < url.len && url.p[n] != '?' && url.p[n] != '#')
+		n++;
+	n += n < url.len;
+	text_put(out, slice_sub(url, 0, n));
+	access_log_redact_query(r, slice_skip(url, n), out);
 }
 
 struct slice

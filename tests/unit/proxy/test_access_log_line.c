@@ -137,10 +137,13 @@ milliseconds_are_exact(void **state)
 }
 
 static const struct access_log_header headers[ACCESS_LOG_HEADERS_MAX] = {
-	{ SLICE_INIT("X-Tenant"), SLICE_INIT(",\"x-tenant\":"), false },
-	{ SLICE_INIT("Cookie"), SLICE_INIT(",\"cookie\":"), true },
-	{ SLICE_INIT("Authorization"), SLICE_INIT(",\"authorization\":"), true },
+	{ SLICE_INIT("X-Tenant"), SLICE_INIT(",\"x-tenant\":"), false, false },
+	{ SLICE_INIT("Cookie"), SLICE_INIT(",\"cookie\":"), true, false },
+	{ SLICE_INIT("Authorization"), SLICE_INIT(",\"authorization\":"), true, false },
 };
+
+static const struct access_log_header where = { .name = SLICE_INIT("Location"),
+	.key = SLICE_INIT(",\"location\":"), .is_url = true };
 
 /* Only what the lines under test are about. */
 static void
@@ -182,6 +185,12 @@ fields_of_messages(void **state)
 	r->f.resp_headers = &resp;
 	assert_line(r, "{\"response_headers\":{\"x-tenant\":\"t\",\"cookie\":\"\","
 	    "\"authorization\":\"\"}}");
+	r->plan.n_response_headers = 1;
+	r->plan.response_headers = &where;
+	assert_true(headers_add(&resp, SLICE("Location"), SLICE("/cb?code=s3cret&n=1")));
+	assert_line(r, "{\"response_headers\":{\"location\":\"/cb?code=***&n=1\"}}");
+	r->plan.redact.off = true;
+	assert_line(r, "{\"response_headers\":{\"location\":\"/cb?code=s3cret&n=1\"}}");
 	msg_req_init(&r->req, NULL);
 	arena_free(&a);
 }
@@ -264,7 +273,8 @@ longest_line_fits(void **state)
 	r->plan.fields[r->plan.n_fields++] = ACCESS_LOG_RESPONSE_HEADERS;
 	for (unsigned i = 0; i < ACCESS_LOG_HEADERS_MAX; i++) {
 		(void)snprintf(keys[i], sizeof keys[i], ",\"%063u\":", i);
-		wide[i] = (struct access_log_header){ SLICE("X-Wide"), slice_str(keys[i]), false };
+		wide[i] = (struct access_log_header){ SLICE("X-Wide"), slice_str(keys[i]), false,
+			true };
 	}
 	r->plan.n_request_headers = r->plan.n_response_headers = ACCESS_LOG_HEADERS_MAX;
 	r->plan.request_headers = r->plan.response_headers = wide;

@@ -25,7 +25,8 @@ secrets_by_name(void **state)
 		"user[password]", "token[]", "token[0]", "token%5B%5D", "%74oken", "tok%65n", "code",
 		"sig", "session", "session_id", "sessionId", "SESSIONID", "sid", "SAMLResponse",
 		"id_token", "reset_password_token", "key", "jwt", "hmac", "a.b.secret", "token2",
-		"new-password-2" };
+		"new-password-2", "dbpassword", "usertoken", "USERTOKEN", "PHPSESSID", "jsessionid",
+		"secretkey", "accesskey", "myapikey[0]", "db%70assword" };
 	static const char *const plain[] = { "", "q", "page", "monkey", "zipcode", "shipping", "tokens",
 		"token_type", "keyword", "code_challenge_method", "passenger", "author", "design",
 		"barcode", "%zz", "%", "%7", "0", "[]", "sort[key_order]", "mine2" };
@@ -92,6 +93,14 @@ queries(void **state)
 		{ "&&=&token=x&", "&&=&token=***&" },
 		{ "%74oken=x", "%74oken=***" },
 		{ "token=a;b=c", "token=***;b=c" },
+		/* without a name: what is longer than a word */
+		{ "s3cret", "s3cret" },
+		{ "=s3cret", "=s3cret" },
+		{ "0123456789abcdef", "0123456789abcdef" },
+		{ "0123456789abcdefg", "***" },
+		{ "a&=0123456789abcdefg&b", "a&=***&b" },
+		{ "a=0123456789abcdefg", "a=0123456789abcdefg" },
+		{ "a=1#token=x", "a=1#token=***" },
 		{ "mine=1&a[mine]=2", "mine=***&a[mine]=2" },
 	};
 	char buf[64];
@@ -105,8 +114,35 @@ queries(void **state)
 		assert_memory_equal(buf, rows[i].told, t.len);
 	}
 	text_init(&t, buf, sizeof buf);
-	access_log_redact_query(&off, SLICE("token=x&mine=y"), &t);
-	assert_true(slice_eq(text_slice(&t), SLICE("token=x&mine=y")));
+	access_log_redact_query(&off, SLICE("token=x&mine=y&0123456789abcdefg"), &t);
+	assert_true(slice_eq(text_slice(&t), SLICE("token=x&mine=y&0123456789abcdefg")));
+}
+
+static void
+urls(void **state)
+{
+	static const struct { const char *url, *told; } rows[] = {
+		{ "", "" },
+		{ "/a;token=x", "/a;token=x" },
+		{ "https://h/cb?a=b&code=x", "https://h/cb?a=b&code=***" },
+		{ "https://h/cb#access_token=x&n=1", "https://h/cb#access_token=***&n=1" },
+		{ "/a?b#token=x", "/a?b#token=***" },
+		{ "?", "?" },
+		{ "/a?token=x?y", "/a?token=***" },
+	};
+	char buf[64];
+	struct text t;
+
+	(void)state;
+	for (size_t i = 0; i < array_len(rows); i++) {
+		text_init(&t, buf, sizeof buf);
+		access_log_redact_url(&usual, slice_str(rows[i].url), &t);
+		assert_int_equal(t.len, strlen(rows[i].told));
+		assert_memory_equal(buf, rows[i].told, t.len);
+	}
+	assert_true(access_log_is_url_field(SLICE("REFERER")));
+	assert_true(access_log_is_url_field(SLICE("Location")));
+	assert_false(access_log_is_url_field(SLICE("X-Location")));
 }
 
 /* Cut at each length: never a byte of what is secret. */
@@ -159,6 +195,7 @@ main(void)
 		cmocka_unit_test(long_names),
 		cmocka_unit_test(credentials_of_fields),
 		cmocka_unit_test(queries),
+		cmocka_unit_test(urls),
 		cmocka_unit_test(cut_anywhere),
 		cmocka_unit_test(targets),
 	};
