@@ -66,3 +66,9 @@ tests_fuzz_fuzz_scalar_SOURCES = tests/fuzz/fuzz_scalar.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_scalar_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
 tests_fuzz_fuzz_scalar_LDADD = libengine_config.a libengine_mem.a libengine_base.a $(YAML_LIBS) \
 	$(JEMALLOC_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz_template
+tests_fuzz_fuzz_template_SOURCES = tests/fuzz/fuzz_template.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_template_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LDFLAGS)
+tests_fuzz_fuzz_template_LDADD = libengine_proxy.a libengine_http.a libengine_config.a \
+	libengine_regex.a libengine_mem.a libengine_base.a $(PCRE2_LIBS) $(YAML_LIBS) $(JEMALLOC_LIBS)
