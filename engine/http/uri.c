@@ -355,3 +355,25 @@ uri_query_next(struct slice *rest, struct slice *name_r, struct slice *value_r)
 	}
 	return (false);
 }
+
+bool
+uri_is_escape(struct slice s)
+{
+	return (s.len > 2 && s.p[0] == '%' && uri_hex[(uint8_t)s.p[1]] != 0 &&
+	    uri_hex[(uint8_t)s.p[2]] != 0);
+}
+
+bool
+uri_query_byte(struct slice *raw, char *c_r)
+{
+	const char *p = raw->p;
+	bool is_escape = uri_is_escape(*raw);
+
+	if (raw->len == 0)
+		return (false);
+	*c_r = *p == '+' ? ' ' : *p;
+	if (is_escape)
+		*c_r = (char)((uri_hex[(uint8_t)p[1]] - 1) << 4 | (uri_hex[(uint8_t)p[2]] - 1));
+	*raw = slice_skip(*raw, is_escape ? 3 : 1);
+	return (true);
+}

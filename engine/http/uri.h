@@ -38,5 +38,10 @@ bool		uri_split_authority(struct slice authority, struct slice *host_r);
 
 /* The next name=value of a query, raw. Empty pieces (`&&`) are skipped. False: no more. */
 bool		uri_query_next(struct slice *rest, struct slice *name_r, struct slice *value_r);
+/* The next byte that a raw name or value of a query means: %XX, `+` for a blank, or itself; a `%`
+   without two digits behind it too. False: no more. */
+bool		uri_query_byte(struct slice *raw, char *c_r);
+/* Does it begin with %XX? */
+bool		uri_is_escape(struct slice);
 
 #endif

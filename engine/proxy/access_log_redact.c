@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/base/cc.h"
+#include "engine/http/uri.h"
 #include "engine/proxy/access_log_redact.h"
 
 enum {
@@ -62,29 +63,14 @@ is_lower(char c)
 	return (c >= 'a' && c <= 'z');
 }
 
-static int
-hex_of(char c)
-{
-	c = slice_to_lower_byte(c);
-	return (is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1);
-}
-
 /* As a server reads it: %74oken is token. */
 static struct slice
 decode(struct slice s, char buf[NAME_BYTES])
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < s.len; i++) {
-		char c = s.p[i];
-
-		if (c == '%' && s.len - i > 2 && hex_of(s.p[i + 1]) >= 0 &&
-		    hex_of(s.p[i + 2]) >= 0) {
-			c = (char)(hex_of(s.p[i + 1]) << 4 | hex_of(s.p[i + 2]));
-			i += 2;
-		}
-		buf[n++] = c;
-	}
+	while (uri_query_byte(&s, &buf[n]))
+		n++;
 	return (slice_of(buf, n));
 }
 

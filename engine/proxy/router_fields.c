@@ -47,28 +47,6 @@ test_header(const struct router_field *f, const struct router_request *req)
 
 /* ---- the query ---- */
 
-static int
-hex(char c)
-{
-	return (c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 :
-	    c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1);
-}
-
-/* The next byte that is meant. A `%` without two digits behind it means itself. */
-static bool
-next_byte(struct slice *raw, char *c_r)
-{
-	if (raw->len == 0)
-		return (false);
-	*c_r = raw->p[0] == '+' ? ' ' : raw->p[0];
-	if (raw->p[0] == '%' && raw->len > 2 && hex(raw->p[1]) >= 0 && hex(raw->p[2]) >= 0) {
-		*c_r = (char)(hex(raw->p[1]) << 4 | hex(raw->p[2]));
-		*raw = slice_skip(*raw, 2);
-	}
-	*raw = slice_skip(*raw, 1);
-	return (true);
-}
-
 /* Does raw mean text, or begin with what means it? */
 static bool
 means(struct slice raw, struct slice text, bool is_whole)
@@ -76,7 +54,7 @@ means(struct slice raw, struct slice text, bool is_whole)
 	char c;
 
 	for (size_t i = 0; i < text.len; i++) {
-		if (!next_byte(&raw, &c) || c != text.p[i])
+		if (!uri_query_byte(&raw, &c) || c != text.p[i])
 			return (false);
 	}
 	return (!is_whole || raw.len == 0);
@@ -90,7 +68,7 @@ search(const struct router_field *f, struct slice raw, struct regex_work *work)
 
 	if (slice_find_byte(raw, '%') < 0 && slice_find_byte(raw, '+') < 0)
 		return (regex_search_within(f->regex, work, raw, NULL));
-	for (; n < sizeof bytes && next_byte(&raw, &bytes[n]); n++)
+	for (; n < sizeof bytes && uri_query_byte(&raw, &bytes[n]); n++)
 		;
 	return (raw.len > 0 ? REGEX_LIMIT :
 	    regex_search_within(f->regex, work, slice_of(bytes, n), NULL));

@@ -131,12 +131,6 @@ take_var(struct compiler *c, struct slice *rest)
 	return (unknown_var(c, name));
 }
 
-static bool
-is_hex(char c)
-{
-	return ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f'));
-}
-
 /* Up to the next hole. Escapes are whole, so that no capture can complete one. */
 static bool
 take_text(struct compiler *c, struct slice *rest)
@@ -154,8 +148,7 @@ take_text(struct compiler *c, struct slice *rest)
 		if (!(stays[b] & stay) && !(c->place == TEMPLATE_IN_TAIL && b == '#'))
 			return (refuse(c, b == '?' || b == '#' ? "a path ends at `?` and `#`" :
 			    "bytes other than those of a URL are written %XX"));
-		if (b == '%' && (rest->len - n < 3 || !is_hex(rest->p[n + 1]) ||
-		    !is_hex(rest->p[n + 2])))
+		if (b == '%' && !uri_is_escape(slice_skip(*rest, n)))
 			return (refuse(c, "a % has two hexadecimal digits behind it"));
 	}
 	text = arena_dup(c->arena, slice_sub(*rest, 0, n));

@@ -353,6 +353,26 @@ test_query(void **state)
 	assert_false(uri_query_next(&rest, &name, &value));
 }
 
+static void
+test_query_bytes(void **state)
+{
+	struct slice rest = SLICE("a+%2b%7E%7e%00%%4%zz%4g%f"), want = SLICE("a +~~\0%%4%zz%4g%f");
+	char c;
+
+	(void)state;
+	for (size_t i = 0; i < want.len; i++) {
+		assert_true(uri_query_byte(&rest, &c));
+		assert_int_equal(c, want.p[i]);
+	}
+	assert_false(uri_query_byte(&rest, &c));
+	rest = SLICE_NONE;
+	assert_false(uri_query_byte(&rest, &c));
+	assert_true(uri_is_escape(SLICE("%aF1")));
+	assert_false(uri_is_escape(SLICE("%a")));
+	assert_false(uri_is_escape(SLICE("a%41")));
+	assert_false(uri_is_escape(SLICE("%g1")));
+}
+
 int
 main(void)
 {
@@ -363,6 +383,7 @@ main(void)
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_authority),
 		cmocka_unit_test(test_query),
+		cmocka_unit_test(test_query_bytes),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));
