@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <endian.h>
+
 #include "engine/base/check.h"
 #include "engine/base/rnd.h"
 #include "engine/base/siphash.h"
@@ -68,10 +70,11 @@ route_split_side(const struct route_split *s, const struct msg_req *req,
 
 	if (!s->is_sticky || !lb_key_hash(&s->by, req, client, key_of_keys, &draw[0]))
 		return (false);
+	draw[0] = htole64(draw[0]);
 	for (unsigned i = 0; i < s->n; i++) {
 		uint64_t weight = weight_of(s, i), time;
 
-		draw[1] = s->v[i].seed;
+		draw[1] = htole64(s->v[i].seed);
 		time = minus_log2(siphash(key_of_draws, draw, sizeof draw) | 1);
 		/* time / weight against the earliest so far */
 		if (i > 0 && time * best_weight >= best * weight)
