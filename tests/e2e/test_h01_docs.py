@@ -193,35 +193,79 @@ def language_of(block):
     return next(n for n in ("nginx", "haproxy", "envoy", "kong", "traefik") if block in blocks(n))
 
 
-def nginx_takes(text, folder):
-    path = os.path.join(folder, "nginx.conf")
-    with open(path, "w", encoding="utf-8") as f:
-        f.write("pid %s/pid;\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n%s}\n" %
-                (folder, moved_listen(text)))
-    return ["nginx", "-t", "-c", path]
+NGINX = """\
+pid {0}/pid;
+daemon off;
+master_process off;
+error_log stderr;
+events {{}}
+http {{
+access_log off;
+client_body_temp_path {0}/1; proxy_temp_path {0}/2; fastcgi_temp_path {0}/3;
+uwsgi_temp_path {0}/4; scgi_temp_path {0}/5;
+{1}}}
+"""
+# What is asked of nginx, of HAProxy, and of ours in their place: host, target, more fields.
+ASKED = {
+    "nginx": [("api.example.com", t, {}) for t in (
+        "/v1/users/7", "/v1/users/", "/v1/users/a/b?x=1", "/internal/a", "/maintenance", "/users",
+        "/other")] + [("other.example.org", "/v1/users/7", {})],
+    "haproxy": [("api.example.com", t, h) for t in ("/v1/users/7", "/v1/users/a/b?x=1", "/admin",
+                                                    "/other") for h in ({}, {"X-Beta": "1"})] +
+               [("other.example.org", "/v1/users/7", {}), ("example.com", "/", {})],
+}
 
 
-def haproxy_takes(text, folder):
-    path = os.path.join(folder, "haproxy.cfg")
+def peer(language, text, folder):
+    """(the command that checks its file, the command that serves)"""
+    if language == "nginx":
+        text = NGINX.format(folder, text)
+    path = os.path.join(folder, language + ".conf")
     with open(path, "w", encoding="utf-8") as f:
         f.write(text)
-    return ["haproxy", "-c", "-f", path]
+    return (["nginx", "-t", "-c", path], ["nginx", "-c", path]) if language == "nginx" else \
+        (["haproxy", "-c", "-f", path], ["haproxy", "-db", "-f", path])
 
 
-def moved_listen(text):
-    """`nginx -t` binds."""
-    port = free_port()
-    return re.sub(r"listen \d+", "listen 127.0.0.1:%d" % port, text)
+def with_peers():
+    return dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin")
+
+
+def on_port(text, port, origins):
+    """What a snippet has, on that port of ours, and with our origins for its servers."""
+    text = re.sub(r"(listen:? |bind )(?:\w*:)?80\d\d", r"\g<1>127.0.0.1:%d" % port, text)
+    return re.sub(r"127\.0\.0\.1:(900\d)", lambda m: origins[m[1]].address, text)
+
+
+def ours_after(block):
+    page, line = block[0].rsplit(":", 1)
+    return min((b for b in blocks("yaml") if b[0].startswith(page + ":") and
+                int(b[0].rsplit(":", 1)[1]) > int(line)), key=lambda b: int(b[0].rsplit(":", 1)[1]))
+
+
+def told(port, asked):
+    """What came of each request: status, where a redirect leads, and what a server saw."""
+    found = []
+    for host, target, more in asked:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as c:
+            c.request("GET", target, headers={"Host": host, **more})
+            got = c.getresponse()
+            body = got.read()
+            to = re.sub(r"^http://api\.example\.com(:\d+)?", "", got.getheader("Location", ""))
+            found.append((host, target, more, got.status, to,
+                          json.loads(body) if got.status == 200 else None))
+    return found
 
 
 @cases(OTHERS)
 def test_other_gateway_takes_it(block, tmp_path):
     language, text = language_of(block), block[3]
     if language in ("nginx", "haproxy"):
-        command = {"nginx": nginx_takes, "haproxy": haproxy_takes}[language](text, str(tmp_path))
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              timeout=30, check=False,
-                              env=dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin"))
+        # `nginx -t` binds
+        text = re.sub(r"listen \d+", "listen 127.0.0.1:%d" % free_port(), text)
+        done = subprocess.run(peer(language, text, str(tmp_path))[0], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=30, check=False,
+                              env=with_peers())
         assert done.returncode == 0, done.stdout
     else:
         # what each of them cannot do without
@@ -231,13 +275,41 @@ def test_other_gateway_takes_it(block, tmp_path):
 
 @cases(OTHERS)
 def test_other_gateway_and_ours_name_the_same(block):
-    page, line = block[0].rsplit(":", 1)
-    ours = min((b for b in blocks("yaml") if b[0].startswith(page + ":") and
-                int(b[0].rsplit(":", 1)[1]) > int(line)), key=lambda b: int(b[0].rsplit(":", 1)[1]))
+    ours = ours_after(block)
     theirs = re.sub(r"address: ([\d.]+), port_value: (\d+)", r"\1:\2", block[3])
     servers, hosts = r"127\.0\.0\.1:\d+", r"(?<![\w.])(?:\w+\.)?example\.com"
     assert set(re.findall(servers, theirs)) == set(re.findall(servers, ours[3])) != set()
     assert set(re.findall(hosts, theirs)) == set(re.findall(hosts, ours[3])) != set()
+
+
+@cases([b for b in OTHERS if language_of(b) in ASKED])
+def test_other_gateway_and_ours_do_the_same(block, gateway_path, tmp_path):
+    """Both serve, before the same servers: what clients get and servers see is the same."""
+    language = language_of(block)
+    groups = {"9001": "users", "9002": "users"}
+    with contextlib.ExitStack() as stack:
+        origins = {n: stack.enter_context(Origin(lambda conn, req, n=n: conn.send(answer(json.dumps({
+            "server": groups.get(n, n), "target": req.target.decode(),
+            "fields": {k: str(req.get(k)) for k in ("host", "x-from")}})))))
+                   for n in ("9001", "9002", "9003", "9004")}
+        ports = [free_port(), free_port()]
+        command = peer(language, on_port(block[3], ports[0], origins), str(tmp_path))[1]
+        (tmp_path / "gateway.yaml").write_text(
+            on_port(ours_after(block)[3], ports[1], origins) + "\nadmin: { socket: admin.sock }\n",
+            encoding="utf-8")
+        found = []
+        for port, line in zip(ports, (command, [gateway_path, "run", "-c",
+                                                str(tmp_path / "gateway.yaml")])):
+            proc = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                    env=with_peers())
+            try:
+                status_of("127.0.0.1:%d" % port, proc)
+                found.append(told(port, ASKED[language]))
+            finally:
+                proc.send_signal(signal.SIGINT)
+                said = proc.communicate(timeout=40)[1]
+    assert found[0] == found[1], said
+    assert {200, 403, 404} <= {status for _, _, _, status, _, _ in found[1]}
 
 
 def test_all_five_are_there():
