@@ -246,6 +246,11 @@ on_begin(struct codec_stream *s)
 {
 	struct admin_conn *ac = of_stream(s);
 
+	/* A client that is quick has read the answer, and asks again, before on_done() has run. */
+	if (deferred_is_queued(&ac->done) && !ac->closing) {
+		deferred_cancel(&ac->done);
+		forget_request(ac);
+	}
 	if (ac->busy)
 		return (NULL);
 	ac->busy = true;

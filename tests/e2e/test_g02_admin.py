@@ -341,6 +341,13 @@ def test_pipelined(gw):
     assert data.count(b"\r\n\r\nok\n") == 20 and data.endswith(b"\r\n\r\nready\n")
 
 
+def test_the_next_request_on_the_connection(gw):
+    """It may be there as soon as the answer is."""
+    with gw.client("admin") as c:
+        for _ in range(500):
+            assert c.request("GET", "/readyz").status == 200
+
+
 def test_connections_are_bounded(gw):
     socks = [tcp(gw) for _ in range(100)]
     try:
