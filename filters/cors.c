@@ -462,6 +462,25 @@ on_resp_headers(struct filter_call *fc, struct msg_resp *resp)
 	return (FILTER_FAULT);
 }
 
+static void
+explain(const struct filter_call *fc, bool met, FILE *out)
+{
+	const struct cors_ctx *ctx = fc->ctx;
+	struct slice origin = only_value(&filter_request(fc)->m.headers, HDR_ORIGIN);
+
+	if (!met)
+		return;
+	if (ctx->is_preflight)
+		fputs("a preflight; ", out);
+	if (origin.len == 0)
+		fputs(ctx->is_allowed ? "pages of every origin may read the answer" :
+		    "no page of another origin asks", out);
+	else
+		fprintf(out, "pages of " SLICE_FMT " may%s %s", SLICE_ARG(origin),
+		    ctx->is_allowed ? "" : " not",
+		    ctx->is_preflight ? "ask so" : "read the answer");
+}
+
 const struct filter_ops filter_cors = {
 	.name = "cors",
 	.ctx_size = sizeof(struct cors_ctx),
@@ -471,4 +490,6 @@ const struct filter_ops filter_cors = {
 	.compile = compile,
 	.on_req_headers = on_req_headers,
 	.on_resp_headers = on_resp_headers,
+	.dry = FILTER_DRY,
+	.explain = explain,
 };

@@ -82,12 +82,23 @@ on_resp_headers(struct filter_call *fc, struct msg_resp *resp)
 	return (apply(fc, &resp->m.headers));
 }
 
+static void
+explain(const struct filter_call *fc, bool met, FILE *out)
+{
+	const struct header_edit_conf *conf = fc->conf;
+
+	(void)met;
+	edit_explain(&conf->edits, out);
+}
+
 const struct filter_ops filter_request_headers = {
 	.name = "request_headers",
 	.conf_size = sizeof(struct header_edit_conf),
 	.key = &request_key,
 	.compile = compile_request,
 	.on_req_headers = on_req_headers,
+	.dry = FILTER_DRY,
+	.explain = explain,
 };
 
 const struct filter_ops filter_response_headers = {
@@ -96,4 +107,6 @@ const struct filter_ops filter_response_headers = {
 	.key = &response_key,
 	.compile = compile_response,
 	.on_resp_headers = on_resp_headers,
+	.dry = FILTER_DRY,
+	.explain = explain,
 };

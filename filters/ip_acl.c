@@ -71,10 +71,32 @@ on_req_headers(struct filter_call *fc, struct msg_req *req)
 	return (FILTER_FAULT);
 }
 
+static void
+explain(const struct filter_call *fc, bool met, FILE *out)
+{
+	const struct ip_acl_conf *conf = fc->conf;
+	const struct cidr *denied, *allowed;
+	char ip[ADDR_IP_TEXT_MAX], block[ADDR_TEXT_MAX];
+
+	if (!met)
+		return;
+	denied = cidr_set_find(&conf->denied, filter_client(fc));
+	allowed = cidr_set_find(&conf->allowed, filter_client(fc));
+	(void)addr_format_ip(filter_client(fc), ip, sizeof ip);
+	if (denied != NULL || allowed != NULL) {
+		(void)cidr_format(denied != NULL ? denied : allowed, block, sizeof block);
+		fprintf(out, "%s is in %s of %s", ip, block, denied != NULL ? "deny" : "allow");
+	} else {
+		fprintf(out, "%s is not in %s", ip, conf->has_allow ? "allow" : "deny");
+	}
+}
+
 const struct filter_ops filter_ip_acl = {
 	.name = "ip",
 	.conf_size = sizeof(struct ip_acl_conf),
 	.key = &key,
 	.compile = compile,
 	.on_req_headers = on_req_headers,
+	.dry = FILTER_DRY_CLIENT,
+	.explain = explain,
 };

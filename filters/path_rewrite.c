@@ -351,12 +351,29 @@ on_rewrite(struct filter_call *fc, struct msg_req *req)
 	return (FILTER_NEXT);
 }
 
+static void
+explain_strip(const struct filter_call *fc, bool met, FILE *out)
+{
+	if (met && has_path(filter_request(fc)))
+		fprintf(out, "takes off " SLICE_FMT, SLICE_ARG(filter_matched_prefix(fc)));
+}
+
+static void
+explain_rewrite(const struct filter_call *fc, bool met, FILE *out)
+{
+	if (met && has_path(filter_request(fc)))
+		fprintf(out, "the path becomes " SLICE_FMT,
+		    SLICE_ARG(filter_request(fc)->path_raw));
+}
+
 const struct filter_ops filter_strip_prefix = {
 	.name = "strip_prefix",
 	.conf_size = sizeof(struct strip_prefix_conf),
 	.key = &strip_key,
 	.compile = compile_strip,
 	.on_req_headers = on_strip,
+	.dry = FILTER_DRY,
+	.explain = explain_strip,
 };
 
 const struct filter_ops filter_rewrite = {
@@ -365,4 +382,6 @@ const struct filter_ops filter_rewrite = {
 	.key = &rewrite_key,
 	.compile = compile_rewrite,
 	.on_req_headers = on_rewrite,
+	.dry = FILTER_DRY,
+	.explain = explain_rewrite,
 };

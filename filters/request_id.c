@@ -192,6 +192,15 @@ on_resp_headers(struct filter_call *fc, struct msg_resp *resp)
 	return (FILTER_FAULT);
 }
 
+static void
+explain(const struct filter_call *fc, bool met, FILE *out)
+{
+	const struct request_id_ctx *ctx = fc->ctx;
+
+	if (met)
+		fputs(ctx->line.len > 0 ? "a new one" : "the client's own is kept", out);
+}
+
 const struct filter_ops filter_request_id = {
 	.name = "request_id",
 	.ctx_size = sizeof(struct request_id_ctx),
@@ -201,4 +210,6 @@ const struct filter_ops filter_request_id = {
 	.worker_stop = on_worker_stop,
 	.on_req_headers = on_req_headers,
 	.on_resp_headers = on_resp_headers,
+	.dry = FILTER_DRY,
+	.explain = explain,
 };

@@ -459,8 +459,8 @@ cidr_set_build(struct cidr_set *set, struct cidr *v, size_t n)
 	*set = (struct cidr_set){v, kept};
 }
 
-bool
-cidr_set_has_ip16(const struct cidr_set *set, const uint8_t ip[16])
+const struct cidr *
+cidr_set_find_ip16(const struct cidr_set *set, const uint8_t ip[16])
 {
 	bool is_v4 = addr_ip16_is_mapped(ip);
 	size_t lo = 0;
@@ -475,13 +475,25 @@ cidr_set_has_ip16(const struct cidr_set *set, const uint8_t ip[16])
 		else
 			hi = mid;
 	}
-	return (lo > 0 && cidr_has_ip16(&set->v[lo - 1], ip));
+	return (lo > 0 && cidr_has_ip16(&set->v[lo - 1], ip) ? &set->v[lo - 1] : NULL);
+}
+
+bool
+cidr_set_has_ip16(const struct cidr_set *set, const uint8_t ip[16])
+{
+	return (cidr_set_find_ip16(set, ip) != NULL);
+}
+
+const struct cidr *
+cidr_set_find(const struct cidr_set *set, const struct addr *a)
+{
+	uint8_t ip[16];
+
+	return (addr_ip16(a, ip) ? cidr_set_find_ip16(set, ip) : NULL);
 }
 
 bool
 cidr_set_has(const struct cidr_set *set, const struct addr *a)
 {
-	uint8_t ip[16];
-
-	return (addr_ip16(a, ip) && cidr_set_has_ip16(set, ip));
+	return (cidr_set_find(set, a) != NULL);
 }

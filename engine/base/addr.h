@@ -96,6 +96,9 @@ struct cidr_set {
 /* Sorts v in place and drops blocks that lie inside others.  n may be 0: the empty set. */
 void cidr_set_build(struct cidr_set *set, struct cidr *v, size_t n);
 bool cidr_set_has(const struct cidr_set *set, const struct addr *a);
+/* The block that holds it, or NULL. */
+const struct cidr *cidr_set_find(const struct cidr_set *set, const struct addr *a);
+const struct cidr *cidr_set_find_ip16(const struct cidr_set *set, const uint8_t ip[16]);
 bool cidr_set_has_ip16(const struct cidr_set *set, const uint8_t ip[16]);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "engine/base/check.h"
 #include "engine/config/schema_impl.h"
+#include "engine/mem/arena.h"
 
 /* ---- show: the values in force and where they come from ---- */
 
@@ -94,13 +95,21 @@ show_list(const struct schema_row *row, const struct schema_list *l, const struc
 
 /* An alternative that is one word: `balance: round_robin`. */
 static bool
+is_word(const struct schema_obj *obj)
+{
+	const struct schema_state *st = schema_state_of(obj->schema);
+
+	return (st->scalar >= 0 && (st->rows[st->scalar].flags & SCHEMA_WORD) &&
+	    (obj->present & ~schema_bit((unsigned)st->scalar)) == 0);
+}
+
+static bool
 show_word(const struct schema_obj *obj, const struct node *n, FILE *out)
 {
 	const struct schema_state *st = schema_state_of(obj->schema);
 	unsigned i = (unsigned)st->scalar;
 
-	if (st->scalar < 0 || !(st->rows[i].flags & SCHEMA_WORD) ||
-	    (obj->present & ~schema_bit(i)) != 0)
+	if (!is_word(obj))
 		return (false);
 	fputc(' ', out);
 	schema_value_print(&st->rows[i], st->rows[i].type, schema_slot(st, obj, i), out);
@@ -224,4 +233,84 @@ void
 schema_show(const struct schema_obj *obj, FILE *out)
 {
 	show_object(obj, 0, false, out);
+}
+
+/* ---- one by one ---- */
+
+struct each {
+	struct arena *arena;
+	schema_each_fn *fn;
+	void *arg;
+};
+
+static void each_row(const struct each *e, const struct schema_state *outer,
+    const struct schema_obj *obj, const char *above);
+
+static const char *
+value_text(const struct each *e, const struct schema_row *row, const void *v)
+{
+	/* Longer ones are cut. Nothing may be held when the arena runs into a trap. */
+	char buf[512] = "";
+	FILE *out = fmemopen(buf, sizeof(buf) - 1, "w");
+
+	if (out == NULL)
+		return ("");
+	schema_value_print(row, row->type, v, out);
+	(void)fclose(out);
+	return (arena_cstr(e->arena, slice_str(buf)));
+}
+
+static void
+tell(const struct each *e, const char *path, const char *value, const struct node *n)
+{
+	e->fn(e->arg, path, value, n == NULL ? MARK_NONE : n->mark);
+}
+
+static void
+each_value(const struct each *e, const struct schema_state *st, const struct schema_obj *obj,
+    unsigned i, const char *path)
+{
+	const struct schema_row *row = &st->rows[i];
+	const struct node *n = schema_row_node(st, obj, i);
+	const struct schema_state *below;
+	const struct schema_obj *sub;
+	const void *v = schema_slot(st, obj, i);
+
+	if (obj->off & schema_bit(i)) {
+		tell(e, path, "off", n);
+	} else if (row->type == SCHEMA_OBJECT) {
+		memcpy(&sub, v, sizeof(sub));
+		below = schema_state_of(sub->schema);
+		if (is_word(sub))
+			tell(e, path, value_text(e, &below->rows[below->scalar],
+			    schema_slot(below, sub, (unsigned)below->scalar)), n);
+		else
+			each_row(e, below, sub, path);
+	} else if (row->type != SCHEMA_LIST && row->type != SCHEMA_MAP) {
+		tell(e, path, value_text(e, row, v), n);
+	}
+}
+
+static void
+each_row(const struct each *e, const struct schema_state *outer, const struct schema_obj *obj,
+    const char *above)
+{
+	const struct schema_state *st = schema_state_of(obj->schema);
+
+	for (unsigned i = 0; i < st->n_rows; i++) {
+		if (st->inlines & schema_bit(i))
+			each_row(e, outer, schema_slot(st, obj, i), above);
+		else if (!is_absent(st, obj, i) && !schema_is_shadowed(outer, st, i))
+			each_value(e, st, obj, i, arena_printf(e->arena, "%s%s%s", above,
+			    *above != '\0' ? "." : "", st->rows[i].name));
+	}
+}
+
+void
+schema_each(struct arena *arena, const struct schema_obj *obj, schema_each_fn *fn, void *arg)
+{
+	const struct each e = { arena, fn, arg };
+
+	CHECK_OBJ(obj, SCHEMA_OBJ_MAGIC);
+	each_row(&e, schema_state_of(obj->schema), obj, "");
 }

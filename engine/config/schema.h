@@ -298,6 +298,13 @@ void schema_digest(const struct schema_obj *obj, uint64_t digest_r[2]);
 
 /* YAML of all values in force, each with its origin: `connect: 3s  # api.yaml:12`. */
 void schema_show(const struct schema_obj *obj, FILE *out);
+/*
+ * The values that schema_show() shows, one by one, but for lists and maps. `path` is "host" or
+ * "timeout.idle"; the mark has no file where the value is a default. Texts are the arena's.
+ */
+typedef void schema_each_fn(void *arg, const char *path, const char *value, struct mark where);
+void schema_each(
+    struct arena *arena, const struct schema_obj *obj, schema_each_fn *fn, void *arg);
 /* The table of every key: path, type, default, bounds, meaning. */
 void schema_print_defaults(struct schema *root, FILE *out);
 void schema_print_json_schema(struct schema *root, const char *title, FILE *out);

@@ -145,3 +145,21 @@ edit_apply(const struct edit_list *list, struct headers *hs)
 	}
 	return (true);
 }
+
+void
+edit_explain(const struct edit_list *list, FILE *out)
+{
+	static const char *const words[] = {
+		[EDIT_REMOVE] = "removes ", [EDIT_SET] = "sets ", [EDIT_ADD] = "adds "
+	};
+
+	for (unsigned i = 0; i < list->n; i++) {
+		const struct edit_op *op = &list->v[i];
+
+		fprintf(out, "%s%s" SLICE_FMT, i == 0 ? "" : ", ",
+		    i > 0 && op[-1].kind == op->kind ? "" : words[op->kind],
+		    SLICE_ARG(op->name));
+		if (op->kind != EDIT_REMOVE)
+			fprintf(out, ": " SLICE_FMT, SLICE_ARG(op->value));
+	}
+}

@@ -9,6 +9,7 @@
  * The order is: what is removed, what is set (replacing every line of that name), what is added.
  */
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "engine/config/schema.h"
 #include "engine/http/headers.h"
@@ -51,6 +52,9 @@ void		 edit_compile(struct edit_list *, const struct schema_map *set,
  * on a request.
  */
 const char	*edit_refused(struct slice name, enum edit_kind, bool is_request);
+
+/* In words: "removes X-A, sets X-B: b, adds X-C: c". */
+void		 edit_explain(const struct edit_list *, FILE *out);
 
 /* Worker thread. False: no memory, or too many fields. */
 bool		 edit_apply(const struct edit_list *, struct headers *);

@@ -36,6 +36,10 @@ void		ex_run(struct exchange *);
 /* Runs now if no step is on the stack, else once the one that is has returned. */
 void		ex_poke(struct exchange *);
 
+struct router_request;
+/* ex_request.c: what ROUTE asks the router, before it has asked. False: the path is refused. */
+bool		ex_asked(struct exchange *, struct router_request *);
+
 /* ex_forward.c: the fields that a gateway owes, on the way in and out. False: no memory. */
 bool		ex_forward_request(struct exchange *);
 bool		ex_forward_response(struct exchange *);
@@ -56,5 +60,8 @@ void		ex_name_server(struct msg_req *, const struct server *);
 void		ex_drop_upstream(struct exchange *);
 /* Forgets which servers were tried: at the end, after the log. */
 void		ex_drop_servers(struct exchange *);
+
+/* ex_finish.c: all that it holds goes, and it with that. It has no stream to a server any more. */
+void		ex_release(struct exchange *);
 
 #endif

@@ -52,22 +52,11 @@ tell(struct exchange *ex)
 		access_log_write(pl->log, &f);
 }
 
-enum step_rc
-ex_step_finish(struct exchange *ex)
+void
+ex_release(struct exchange *ex)
 {
-	struct down_conn *dc = ex->down;
 	struct worker *w = ex->worker;
-	const struct codec *codec = ex->stream->codec;
-	enum down_next next = ex->req_done && !ex->req.m.keep_alive ? DOWN_NEXT_CLOSE :
-	    DOWN_NEXT_LINGER;
-	bool gone = ex->client_gone;
 
-	if (ex->reply_sent && !ex->client_gone && codec->ops->can_reuse(codec))
-		next = DOWN_NEXT_REQUEST;
-	ex_drop_upstream(ex);
-	if (unlikely(ex->mirror != NULL))
-		mirror_leave(ex);
-	tell(ex);
 	chain_end(&ex->chain);
 	ex_drop_servers(ex);
 	timer_clear(&ex->timer);
@@ -85,6 +74,24 @@ ex_step_finish(struct exchange *ex)
 	ex->magic = 0;
 	panic_watch(PANIC_SLOT_EXCHANGE, NULL);
 	slab_put(&proxy_of(w)->exchanges, &ex);
+}
+
+enum step_rc
+ex_step_finish(struct exchange *ex)
+{
+	struct down_conn *dc = ex->down;
+	const struct codec *codec = ex->stream->codec;
+	enum down_next next = ex->req_done && !ex->req.m.keep_alive ? DOWN_NEXT_CLOSE :
+	    DOWN_NEXT_LINGER;
+	bool gone = ex->client_gone;
+
+	if (ex->reply_sent && !ex->client_gone && codec->ops->can_reuse(codec))
+		next = DOWN_NEXT_REQUEST;
+	ex_drop_upstream(ex);
+	if (unlikely(ex->mirror != NULL))
+		mirror_leave(ex);
+	tell(ex);
+	ex_release(ex);
 	if (gone) {
 		dc->ex = NULL;
 		down_conn_close(dc, CLOSE_RESET);

@@ -42,11 +42,10 @@ read_path(struct exchange *ex, bool *encoded_slash_r)
 	never("uri_rc");
 }
 
-static enum router_rc
-find_route(const struct exchange *ex, unsigned method, struct slice method_text,
-    const struct route **route_r)
+static struct router_request
+asked_with(const struct exchange *ex, unsigned method, struct slice method_text)
 {
-	struct router_request req = {
+	return ((struct router_request){
 		.host = ex->req.host,
 		.path = ex->req.path,
 		.query = ex->req.query,
@@ -55,7 +54,14 @@ find_route(const struct exchange *ex, unsigned method, struct slice method_text,
 		.regex = proxy_of(ex->worker)->regex,
 		.method = method,
 		.listener = ex->down->local->index,
-	};
+	});
+}
+
+static enum router_rc
+find_route(const struct exchange *ex, unsigned method, struct slice method_text,
+    const struct route **route_r)
+{
+	struct router_request req = asked_with(ex, method, method_text);
 
 	return (router_find(gate_of(ex)->router, &req, route_r));
 }
@@ -104,6 +110,23 @@ route_of(struct exchange *ex, const struct route **route_r)
 	if (unlikely(announced.len > 0))
 		return (find_preflight(ex, announced, route_r));
 	return (find_route(ex, ex->req.method, ex->req.method_text, route_r));
+}
+
+bool
+ex_asked(struct exchange *ex, struct router_request *req_r)
+{
+	const struct route *r = NULL;
+	struct slice announced;
+	bool encoded_slash;
+
+	if (read_path(ex, &encoded_slash) != REASON_NONE)
+		return (false);
+	(void)route_of(ex, &r);
+	announced = ex->preflight == PREFLIGHT_OWN && r != NULL &&
+	    r->policy->chain->answers_preflight ? announced_method(&ex->req) : SLICE("");
+	*req_r = announced.len > 0 ? asked_with(ex, method_of(announced), announced) :
+	    asked_with(ex, ex->req.method, ex->req.method_text);
+	return (true);
 }
 
 enum step_rc

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "engine/base/addr.h"
 #include "engine/base/slice.h"
@@ -111,6 +112,15 @@ enum filter_preflight {
 	PREFLIGHT_OTHER		/* another route would, or none */
 };
 
+/* May it meet a request that nobody sent (dry.h)? */
+enum filter_dry {
+	FILTER_DRY_NO,
+	/* Yes: its header phases only judge and edit the message, wait for nothing, and leave
+	   nothing behind. It has no phase of bodies. */
+	FILTER_DRY,
+	FILTER_DRY_CLIENT	/* yes, if the client's address is known */
+};
+
 struct chain_wait;
 struct facts;
 
@@ -138,6 +148,7 @@ struct filter_ops {
 	 * this is wanted.
 	 */
 	void	    (*compile)(void *conf, const struct snapshot_build *b, bool *needed_r);
+	/* Where nothing is served (dry.h) the worker's stats are NULL. */
 	struct err *(*worker_start)(void **state_r, struct worker *);
 	void	    (*worker_stop)(void *state);
 
@@ -148,6 +159,14 @@ struct filter_ops {
 	void		    (*on_log)(struct filter_call *, const struct facts *);
 	/* What I waited for was cancelled: the client is gone, or a time limit ran out. */
 	void		    (*on_gone)(struct filter_call *);
+
+	enum filter_dry		 dry;
+	/*
+	 * Main thread: what it does with this request, for people, in a few words on one line.
+	 * `met`: the request has met on_req_headers and fc->ctx is as that left it, else it is
+	 * zeroed. The verdict is told beside it. NULL: there is nothing to say.
+	 */
+	void		    (*explain)(const struct filter_call *, bool met, FILE *out);
 };
 
 /*

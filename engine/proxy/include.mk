@@ -17,6 +17,8 @@ libengine_proxy_a_SOURCES = \
 	engine/proxy/chain_int.h \
 	engine/proxy/down_conn.c \
 	engine/proxy/down_conn.h \
+	engine/proxy/dry.c \
+	engine/proxy/dry.h \
 	engine/proxy/edit.c \
 	engine/proxy/edit.h \
 	engine/proxy/ex.h \

@@ -25,6 +25,9 @@ struct balancer_ops {
 			    void **state_r);
 	/* There is at least one peer. */
 	struct up_peer	*(*pick)(struct up_local *, const struct pick *);
+	/* Does this request alone decide on the peer, neither chance nor what went before? NULL: it
+	   never does. */
+	bool		 (*is_settled)(const struct up_local *, const struct pick *);
 };
 
 extern const struct balancer_ops lb_round_robin, lb_least_request, lb_random, lb_hash;

@@ -9,6 +9,7 @@ libengine_upstream_a_SOURCES = \
 	engine/upstream/names.c engine/upstream/names.h \
 	engine/upstream/names_set.c engine/upstream/names_set.h \
 	engine/upstream/pool.c engine/upstream/pool.h \
+	engine/upstream/up_choice.c engine/upstream/up_choice.h \
 	engine/upstream/up_conn.c engine/upstream/up_conn.h \
 	engine/upstream/up_impl.h \
 	engine/upstream/up_replay.c \

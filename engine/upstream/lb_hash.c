@@ -177,5 +177,14 @@ pick_hash(struct up_local *l, const struct pick *pick)
 	return (lb_untried(l, pick, i));
 }
 
+static bool
+is_settled(const struct up_local *l, const struct pick *pick)
+{
+	const struct maglev *m = l->balance;
+	uint64_t hash;
+
+	return (lb_key_hash(&m->key, pick->req, pick->client, key_of_keys, &hash));
+}
+
 const struct balancer_ops lb_hash = { .name = "hash", .build = build_hash,
-	.pick = pick_hash };
+	.pick = pick_hash, .is_settled = is_settled };

@@ -51,6 +51,12 @@ free_locals(struct up_worker *uw)
 }
 
 void
+upstream_forget(struct worker *w)
+{
+	free_locals(up_of(w));
+}
+
+void
 upstream_worker_leave(struct worker *w)
 {
 	/* Connections that were closed are given back by deferred calls. */
@@ -274,7 +280,9 @@ make_local(struct worker *w, struct upstream *u)
 	local->magic = UP_LOCAL_MAGIC;
 	local->worker = w;
 	local->upstream = u;
-	local->first_byte = stats_series(w->stats, STATS_UPSTREAM_DURATION, &u->part.name);
+	if (w->stats != NULL)
+		local->first_byte = stats_series(w->stats, STATS_UPSTREAM_DURATION,
+		    &u->part.name);
 	if (!pool_swap(local, u->first_set)) {
 		xfree(local);
 		return (NULL);

@@ -18,7 +18,9 @@ series(const struct up_peer *peer, enum stats_id id, struct slice last)
 	const struct slice labels[] = { peer->local->upstream->part.name, peer->server.name,
 		last };
 
-	return (stats_series(peer->local->worker->stats, id, labels));
+	/* A worker that serves nothing counts nothing (up_choice.h). */
+	return (peer->local->worker->stats == NULL ? NULL :
+	    stats_series(peer->local->worker->stats, id, labels));
 }
 
 void

@@ -46,6 +46,8 @@ struct upstream {
 /* Worker thread, at its start and end (after those who use upstreams have left). */
 struct err	*upstream_worker_enter(struct worker *);
 void		 upstream_worker_leave(struct worker *);
+/* What the worker keeps of all upstreams goes now. */
+void		 upstream_forget(struct worker *);
 /* Worker thread: its generation has it not. Idle connections go now, busy ones, of requests on an
    older generation, when they are done. */
 void		 upstream_retire(struct worker *, struct upstream *);

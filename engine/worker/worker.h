@@ -46,7 +46,8 @@ struct worker {
 	struct timer		 page_tick;
 	struct turn_hook	 turn_end;
 	struct rnd		 rnd;
-	struct stats_shard	*stats;		/* this worker's; written here only */
+	/* this worker's; written here only. NULL: it serves nothing (proxy/dry.h) */
+	struct stats_shard	*stats;
 	struct snapshot_use	*snap;		/* the current generation; NULL before the first */
 	void			*slot[WORKER_SLOT__MAX];
 	uint32_t		 connections;	/* client connections open now */
