@@ -29,6 +29,10 @@ struct ctl {
 	uint64_t	 timeout_ms;	/* for a whole call */
 	bool		 json;
 	const char	*route;		/* "" or of --route */
+	const char	*listener;	/* of explain; "" or not said, as the client */
+	const char	*client;
+	const char	**fields;	/* of -H */
+	unsigned	 n_fields;
 	const char	*command;	/* "help" and "version" too */
 	const char	**args;		/* of the command */
 	unsigned	 n_args;

@@ -149,6 +149,51 @@ config(struct ctl *c)
 	return (CTL_OK);
 }
 
+/* ---- explain ---- */
+
+/* "METHOD URL", or a URL alone, as the command line of the gateway has it. */
+static const char *
+explain_target(struct ctl *c)
+{
+	const char *request = c->args[0], *space = strchr(request, ' '), *target;
+	const char *slash = strchr(request, '/');
+
+	target = arena_printf(c->arena, "/explain?format=%s", c->json ? "json" : "text");
+	if (space != NULL && (slash == NULL || space < slash)) {
+		target = arena_printf(c->arena, "%s&method=%s", target, ctl_escape(c,
+		    arena_cstr(c->arena, slice_of(request, (size_t)(space - request)))));
+		request = space + strspn(space, " ");
+	}
+	target = arena_printf(c->arena, "%s&url=%s", target, ctl_escape(c, request));
+	if (*c->listener != '\0')
+		target = arena_printf(c->arena, "%s&listener=%s", target,
+		    ctl_escape(c, c->listener));
+	if (*c->client != '\0')
+		target = arena_printf(c->arena, "%s&client=%s", target, ctl_escape(c, c->client));
+	for (unsigned i = 0; i < c->n_fields; i++)
+		target = arena_printf(c->arena, "%s&header=%s", target,
+		    ctl_escape(c, c->fields[i]));
+	return (target);
+}
+
+static enum ctl_exit
+explain(struct ctl *c)
+{
+	struct ctl_reply reply;
+	json_t *o;
+
+	if (c->n_args == 0) {
+		ctl_complain("explain: a request is due: 'GET https://example.com/path'");
+		return (CTL_USAGE);
+	}
+	if (!ctl_call(c, "GET", explain_target(c), &reply))
+		return (CTL_UNREACHABLE);
+	if (reply.status != 200)
+		return (ctl_object(c, &reply, &o));
+	(void)fwrite(reply.body.p, 1, reply.body.len, stdout);
+	return (CTL_OK);
+}
+
 /* ---- reload ---- */
 
 /* As `check` prints it, but for the lines of the files, which lie with the process. */
@@ -253,6 +298,7 @@ static const struct {
 	{ "status", 0, status },
 	{ "upstreams", 0, ctl_upstreams },
 	{ "config", 0, config },
+	{ "explain", 1, explain },
 	{ "reload", 0, reload },
 	{ "drain", 0, drain },
 	{ "log-level", 1, log_level },
@@ -280,6 +326,9 @@ ctl_run(struct ctl *c)
 		    c->args[commands[i].max_args]);
 	} else if (*c->route != '\0' && commands[i].run != config) {
 		ctl_complain("%s: --route belongs to config", c->command);
+	} else if ((*c->listener != '\0' || *c->client != '\0' || c->n_fields > 0) &&
+	    commands[i].run != explain) {
+		ctl_complain("%s: -H, --client and --listener belong to explain", c->command);
 	} else if (c->where == NULL) {
 		ctl_complain("XDG_RUNTIME_DIR is not set, so there is no usual socket: say -s");
 		return (CTL_UNREACHABLE);

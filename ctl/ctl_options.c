@@ -22,6 +22,8 @@ ctl_usage(void)
 	    "  upstreams  servers, what their names resolve to, connections, requests\n"
 	    "  config     the values in force, each with the place that it comes from;\n"
 	    "             --route NAME: of one route, with all that it inherits\n"
+	    "  explain    what becomes of a request, and why: explain 'GET http://host/path';\n"
+	    "             -H 'name: value', --client ADDRESS, --listener NAME\n"
 	    "  reload     read the files again; says every mistake\n"
 	    "  drain      stop accepting, finish, end\n"
 	    "  log-level  the level of the error log; with a LEVEL sets it until the next reload:\n"
@@ -82,6 +84,12 @@ parse_valued(struct ctl *c, char **argv, int *i)
 		c->where = value;
 	} else if (!missing && (value = value_of("--route", argv, i, &missing)) != NULL) {
 		c->route = value;
+	} else if (!missing && (value = value_of("--listener", argv, i, &missing)) != NULL) {
+		c->listener = value;
+	} else if (!missing && (value = value_of("--client", argv, i, &missing)) != NULL) {
+		c->client = value;
+	} else if (!missing && (value = value_of("-H", argv, i, &missing)) != NULL) {
+		c->fields[c->n_fields++] = value;
 	} else if (!missing && (value = value_of("-t", argv, i, &missing)) != NULL) {
 		if (!text_to_duration_ms(slice_str(value), &c->timeout_ms) || c->timeout_ms == 0)
 			return (wrong("a time with its unit is due (500ms, 10s, 1m)", value));
@@ -112,7 +120,8 @@ ctl_options_parse(struct ctl *c, int argc, char **argv)
 {
 	c->args = arena_zarray(c->arena, (size_t)argc + 1, sizeof *c->args);
 	c->timeout_ms = TIMEOUT_MS;
-	c->route = "";
+	c->route = c->listener = c->client = "";
+	c->fields = arena_zarray(c->arena, (size_t)argc + 1, sizeof *c->fields);
 	for (int i = 1; i < argc; i++) {
 		if (argv[i][0] == '-' && argv[i][1] != '\0') {
 			if (!parse_option(c, argv, &i))

@@ -7,11 +7,13 @@
  *
  *	GET  /metrics /healthz /readyz /status /log-level
  *	GET  /routes /upstreams?offset=N&limit=N /connections /config?route=NAME
+ *	GET  /explain?url=URL&method=M&header=NAME:VALUE&listener=NAME&client=IP&format=text
  *	POST /reload /drain /log-level?level=L	over the Unix socket, or with `write: true`
  *
  * Over a Unix socket always (mode 0600 in a directory of mode 0700, unless the file lets a group
  * in; where it cannot be made, a warning), over TCP where `admin.listen` says so. Main thread.
  */
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,6 +23,7 @@
 
 struct admin;
 struct arena;
+struct explain_ask;
 struct reload_wait;
 struct snapshot;
 struct stats;
@@ -64,6 +67,8 @@ struct admin_hooks {
 	void	(*drain)(void *arg);
 	/* What is in force, as build_show; `route` is empty for all. */
 	enum admin_shown (*show)(void *arg, struct slice route, FILE *out);
+	/* As explain_request(), of what runs. */
+	json_t	*(*explain)(void *arg, const struct explain_ask *, const char **wrong_r);
 	void	*arg;
 };
 

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "engine/app/admin.h"
+#include "engine/app/app_json.h"
 #include "engine/app/reload.h"
 #include "engine/base/addr.h"
 #include "engine/base/list.h"
@@ -128,18 +129,21 @@ admin_page_fn admin_routes, admin_upstreams, admin_connections;
 /* Routes of the file. */
 unsigned admin_n_routes(const struct gate *);
 
+/* admin_explain.c */
+admin_page_fn admin_explain;
+
 /* admin_say.c. False: no memory. */
 bool	admin_say(struct admin_reply *, unsigned status, struct slice text);
 /* Takes over the object; NULL, as jansson has it, is no memory. */
 bool	admin_say_json(struct admin_reply *, unsigned status, json_t *);
 /* A problem of the request itself. */
 bool	admin_problem(struct admin_reply *, unsigned status, struct slice what);
-/* Bytes that are no UTF-8 become U+FFFD. NULL: no memory, as all of jansson. */
-json_t	*admin_json_text(struct slice);
-json_t	*admin_json_mark(struct mark);	/* "file:line" */
 /* A parameter of the query, unescaped; empty when it is not there. False: it is no text, or no
    memory. */
 bool	admin_param(const struct msg_req *, struct slice name, struct slice *value_r);
+/* The first `max` of those that stand there several times. */
+bool	admin_params(const struct msg_req *, struct slice name, struct slice *v, unsigned max,
+	    unsigned *n_r);
 /* Appends to the body; fclose() ends it, and fails where memory did. NULL: no memory. */
 FILE	*admin_stream(struct admin_reply *);
 

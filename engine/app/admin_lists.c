@@ -96,7 +96,7 @@ put_action(json_t *o, const struct gate *gate, const struct route *route)
 	switch (route->action) {
 	case ROUTE_UPSTREAM:
 		(void)json_object_set_new(o, "upstream",
-		    admin_json_text(gate_upstream(gate, route->upstream)->part.name));
+		    app_json_text(gate_upstream(gate, route->upstream)->part.name));
 		return;
 	case ROUTE_REDIRECT:
 		(void)json_object_set_new(o, "status", json_integer(route->redirect->status));
@@ -124,7 +124,7 @@ texts_of(const struct slice *v, unsigned n)
 	json_t *all = json_array();
 
 	for (unsigned i = 0; i < n; i++)
-		(void)json_array_append_new(all, admin_json_text(v[i]));
+		(void)json_array_append_new(all, app_json_text(v[i]));
 	return (all);
 }
 
@@ -136,10 +136,10 @@ methods_of(const struct router_rule *rule)
 	for (unsigned m = METHOD_OTHER + 1; m < METHOD__MAX; m++) {
 		if (rule->methods >> m & 1)
 			(void)json_array_append_new(all,
-			    admin_json_text(method_name((enum http_method)m)));
+			    app_json_text(method_name((enum http_method)m)));
 	}
 	for (unsigned i = 0; i < rule->n_method_names; i++)
-		(void)json_array_append_new(all, admin_json_text(rule->method_names[i]));
+		(void)json_array_append_new(all, app_json_text(rule->method_names[i]));
 	return (all);
 }
 
@@ -151,7 +151,7 @@ listeners_of(const struct gate *gate, uint64_t bits)
 	for (unsigned i = 0; i < gate->n_listeners; i++) {
 		if (bits >> i & 1)
 			(void)json_array_append_new(all,
-			    admin_json_text(gate->listeners[i]->name));
+			    app_json_text(gate->listeners[i]->name));
 	}
 	return (all);
 }
@@ -163,12 +163,12 @@ field_of(const struct router_field *f)
 	json_t *o;
 
 	if (f->kind == ROUTER_FIELD_IS)
-		return (admin_json_text(f->value));
+		return (app_json_text(f->value));
 	o = json_object();
 	if (f->kind == ROUTER_FIELD_PREFIX)
-		(void)json_object_set_new(o, "prefix", admin_json_text(f->value));
+		(void)json_object_set_new(o, "prefix", app_json_text(f->value));
 	else if (f->kind == ROUTER_FIELD_REGEX)
-		(void)json_object_set_new(o, "regex", admin_json_text(regex_pattern(f->regex)));
+		(void)json_object_set_new(o, "regex", app_json_text(regex_pattern(f->regex)));
 	else
 		(void)json_object_set_new(o, "present",
 		    json_boolean(f->kind == ROUTER_FIELD_PRESENT));
@@ -200,17 +200,17 @@ route_of(const struct gate *gate, const struct router_rule *rule, uint64_t liste
 	const struct route *route = rule->route;
 	json_t *o = json_object();
 
-	(void)json_object_set_new(o, "name", admin_json_text(route->name));
-	(void)json_object_set_new(o, "place", admin_json_mark(rule->mark));
+	(void)json_object_set_new(o, "name", app_json_text(route->name));
+	(void)json_object_set_new(o, "place", app_json_mark(rule->mark));
 	if (rule->n_hosts > 0)
 		(void)json_object_set_new(o, "hosts", texts_of(rule->hosts, rule->n_hosts));
 	if (rule->regex != NULL)
 		(void)json_object_set_new(o, "regex",
-		    admin_json_text(regex_pattern(rule->regex)));
+		    app_json_text(regex_pattern(rule->regex)));
 	else if (rule->path.len > 0)
-		(void)json_object_set_new(o, "path", admin_json_text(rule->path));
+		(void)json_object_set_new(o, "path", app_json_text(rule->path));
 	else
-		(void)json_object_set_new(o, "prefix", admin_json_text(rule->prefix));
+		(void)json_object_set_new(o, "prefix", app_json_text(rule->prefix));
 	if (rule->methods != 0)
 		(void)json_object_set_new(o, "methods", methods_of(rule));
 	put_fields(o, "headers", rule, false);
@@ -219,7 +219,7 @@ route_of(const struct gate *gate, const struct router_rule *rule, uint64_t liste
 		(void)json_object_set_new(o, "listeners", listeners_of(gate, listeners));
 	put_action(o, gate, route);
 	if (route->policy->mirror != NULL)
-		(void)json_object_set_new(o, "mirror", admin_json_text(
+		(void)json_object_set_new(o, "mirror", app_json_text(
 		    gate_upstream(gate, route->policy->mirror->upstream)->part.name));
 	return (o);
 }
@@ -303,12 +303,12 @@ servers_of(struct upstream *u, json_t *by_name)
 		const struct upstream_server *s = &u->conf->servers[k];
 		json_t *addresses = json_array();
 		json_t *o = json_pack("{s:o, s:i, s:o, s:i, s:i, s:i}", "server",
-		    admin_json_text(s->text), "weight", (int)s->weight, "addresses", addresses,
+		    app_json_text(s->text), "weight", (int)s->weight, "addresses", addresses,
 		    "active", 0, "idle", 0, "requests", 0);
 
 		for (; now != NULL && at < now->n && slice_eq(now->v[at].name, s->text); at++)
 			(void)json_array_append_new(addresses,
-			    admin_json_text(now->v[at].address));
+			    app_json_text(now->v[at].address));
 		(void)json_object_setn(by_name, s->text.p, s->text.len, o);
 		(void)json_array_append_new(all, o);
 	}
@@ -356,7 +356,7 @@ admin_upstreams(struct admin_page *c, struct admin_reply *r)
 		json_t *by_name = json_object();
 
 		(void)json_array_append_new(items, json_pack("{s:o, s:s, s:o}", "name",
-		    admin_json_text(u->part.name), "balance", u->balancer->name, "servers",
+		    app_json_text(u->part.name), "balance", u->balancer->name, "servers",
 		    servers_of(u, by_name)));
 		(void)json_object_setn_new(by_upstream, u->part.name.p, u->part.name.len, by_name);
 	}

@@ -256,6 +256,7 @@ static const struct {
 	{ SLICE_INIT("/routes"), admin_routes, NULL },
 	{ SLICE_INIT("/upstreams"), admin_upstreams, NULL },
 	{ SLICE_INIT("/config"), config, NULL },
+	{ SLICE_INIT("/explain"), admin_explain, NULL },
 	{ SLICE_INIT("/connections"), admin_connections, NULL },
 	{ SLICE_INIT("/reload"), NULL, reload },
 	{ SLICE_INIT("/drain"), NULL, drain },

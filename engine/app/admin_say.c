@@ -36,44 +36,6 @@ admin_say_json(struct admin_reply *r, unsigned status, json_t *o)
 	return (!r->body.failed);
 }
 
-json_t *
-admin_json_text(struct slice s)
-{
-	json_t *text = json_stringn(s.p, s.len);
-	struct prom_text valid = { 0 };
-
-	if (text != NULL)
-		return (text);
-	/* Bytes that are no UTF-8, as a file's name may have. */
-	while (s.len > 0) {
-		unsigned n = text_utf8_len(s);
-
-		prom_put(&valid, n > 0 ? slice_of(s.p, n) : SLICE("\xef\xbf\xbd"));
-		s = slice_skip(s, n > 0 ? n : 1);
-	}
-	if (!valid.failed)
-		text = json_stringn(valid.p, valid.len);
-	prom_text_free(&valid);
-	return (text);
-}
-
-json_t *
-admin_json_mark(struct mark mark)
-{
-	char line[TEXT_U64_MAX];
-	struct prom_text t = { 0 };
-	json_t *text;
-
-	if (mark.file == NULL)
-		return (json_null());
-	prom_put(&t, slice_str(mark.file));
-	prom_put(&t, SLICE(":"));
-	prom_put(&t, slice_of(line, text_u64_digits(line, mark.line)));
-	text = t.failed ? NULL : admin_json_text(slice_of(t.p, t.len));
-	prom_text_free(&t);
-	return (text);
-}
-
 bool
 admin_problem(struct admin_reply *r, unsigned status, struct slice what)
 {
@@ -102,20 +64,31 @@ unescape(struct slice *s, char *to)
 }
 
 bool
-admin_param(const struct msg_req *req, struct slice name, struct slice *value_r)
+admin_params(const struct msg_req *req, struct slice name, struct slice *v, unsigned max,
+    unsigned *n_r)
 {
 	struct slice rest = req->query, key, value;
 	char *to;
 
-	*value_r = SLICE("");
-	while (uri_query_next(&rest, &key, &value)) {
+	*n_r = 0;
+	while (*n_r < max && uri_query_next(&rest, &key, &value)) {
 		if (!slice_eq(key, name))
 			continue;
 		to = arena_alloc(req->m.headers.arena, value.len + 1);
-		*value_r = value;
-		return (to != NULL && unescape(value_r, to));
+		if (to == NULL || !unescape(&value, to))
+			return (false);
+		v[(*n_r)++] = value;
 	}
 	return (true);
+}
+
+bool
+admin_param(const struct msg_req *req, struct slice name, struct slice *value_r)
+{
+	unsigned n;
+
+	*value_r = SLICE("");
+	return (admin_params(req, name, value_r, 1, &n));
 }
 
 static ssize_t

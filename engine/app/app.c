@@ -25,6 +25,7 @@ static const struct app_command {
 	{ "run", start_run },
 	{ "check", app_check },
 	{ "show", app_show },
+	{ "explain", app_explain },
 	{ "defaults", app_defaults },
 	{ "schema", app_schema },
 	{ "reference", app_reference },

@@ -28,6 +28,12 @@ struct app_options {
 	size_t		 n_vars;
 	bool		 json;
 	const char	*route;		/* "": all */
+	/* of explain */
+	const char	*arg;		/* the request; NULL: none */
+	const char	*listener;	/* "": not said, as the client */
+	const char	*client;
+	const char	**fields;	/* of -H */
+	size_t		 n_fields;
 };
 
 struct admin;
@@ -85,6 +91,7 @@ const char *app_lookup(void *opt, const char *name);
 int	app_check(struct app *);
 int	app_show(struct app *);
 int	app_defaults(struct app *);
+int	app_explain(struct app *);	/* app_explain.c */
 int	app_schema(struct app *);
 int	app_reference(struct app *);
 int	app_version(struct app *);

@@ -20,6 +20,9 @@ app_usage(const struct app_program *p, bool to_stderr)
 	    "  check      read the configuration as run does, and say every mistake; --json\n"
 	    "  show       the values in force, each with the place that it comes from;\n"
 	    "             --route NAME: of one route, with all that it inherits\n"
+	    "  explain    what becomes of a request, and why: explain 'GET http://host/path';\n"
+	    "             -H 'name: value', --client ADDRESS, --listener NAME, --json;\n"
+	    "             with - each line of standard input, as JSON\n"
 	    "  defaults   every key with its type, default, bounds and meaning\n"
 	    "  schema     the JSON Schema of the file, for editors\n"
 	    "  version    version and build\n"
@@ -68,37 +71,72 @@ value_of(char **argv, int *i)
 	return (argv[*i + 1] == NULL ? NULL : argv[++*i]);
 }
 
+/* --name or --name=VALUE */
+static bool
+is_long(const char *arg, const char *name)
+{
+	size_t n = strlen(name);
+
+	return (strncmp(arg, name, n) == 0 && (arg[n] == '\0' || arg[n] == '='));
+}
+
+/* Where the value of a long option goes; NULL: it is none that has one. */
+static const char **
+place_of(struct app_options *o, const char *arg)
+{
+	return (is_long(arg, "--route") ? &o->route :
+	    is_long(arg, "--listener") ? &o->listener :
+	    is_long(arg, "--client") ? &o->client : NULL);
+}
+
+static bool
+parse_valued(struct app_options *o, const struct app_program *p, char **argv, int *i)
+{
+	const char *arg = argv[*i], **place = place_of(o, arg);
+	char *value;
+
+	if (place == NULL && (arg[1] == '-' || strchr("ceH", arg[1]) == NULL))
+		return (wrong(p, "unknown option", arg));
+	value = value_of(argv, i);
+	if (value == NULL || (place != NULL && *value == '\0'))
+		return (wrong(p, "a value is due after", arg));
+	if (place != NULL)
+		*place = value;
+	else if (arg[1] == 'c')
+		o->paths[o->n_paths++] = value;
+	else if (arg[1] == 'H')
+		o->fields[o->n_fields++] = value;
+	else if (!add_var(o, value))
+		return (wrong(p, "KEY=VALUE is due after -e", value));
+	return (true);
+}
+
 static bool
 parse_option(struct app_options *o, const struct app_program *p, char **argv, int *i)
 {
 	const char *arg = argv[*i];
-	bool is_route;
-	char *value;
 
-	if (strcmp(arg, "--json") == 0) {
+	if (strcmp(arg, "--json") == 0)
 		o->json = true;
-		return (true);
-	}
-	if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
+	else if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0)
 		o->command = "help";
-		return (true);
-	}
-	if (strcmp(arg, "--version") == 0) {
+	else if (strcmp(arg, "--version") == 0)
 		o->command = "version";
-		return (true);
-	}
-	is_route = strcmp(arg, "--route") == 0 || strncmp(arg, "--route=", 8) == 0;
-	if (!is_route && arg[1] != 'c' && arg[1] != 'e')
-		return (wrong(p, "unknown option", arg));
-	value = value_of(argv, i);
-	if (value == NULL || (is_route && *value == '\0'))
-		return (wrong(p, "a value is due after", arg));
-	if (is_route)
-		o->route = value;
-	else if (arg[1] == 'c')
-		o->paths[o->n_paths++] = value;
-	else if (!add_var(o, value))
-		return (wrong(p, "KEY=VALUE is due after -e", value));
+	else
+		return (parse_valued(o, p, argv, i));
+	return (true);
+}
+
+/* The command, and of explain its request. */
+static bool
+parse_word(struct app_options *o, const struct app_program *p, const char *arg)
+{
+	if (o->command == NULL)
+		o->command = arg;
+	else if (strcmp(o->command, "explain") == 0 && o->arg == NULL)
+		o->arg = arg;
+	else
+		return (wrong(p, "one command is due, not two", arg));
 	return (true);
 }
 
@@ -106,17 +144,16 @@ bool
 app_options_parse(struct app_options *o, const struct app_program *p, int argc, char **argv)
 {
 	memset(o, 0, sizeof *o);
-	o->route = "";
+	o->route = o->listener = o->client = "";
+	o->fields = xcalloc((size_t)argc + 1, sizeof *o->fields);
 	o->paths = xcalloc((size_t)argc + 1, sizeof *o->paths);
 	o->vars = xcalloc((size_t)argc + 1, sizeof *o->vars);
 	for (int i = 1; i < argc; i++) {
 		if (argv[i][0] == '-' && argv[i][1] != '\0') {
 			if (!parse_option(o, p, argv, &i))
 				return (false);
-		} else if (o->command == NULL) {
-			o->command = argv[i];
-		} else {
-			return (wrong(p, "one command is due, not two", argv[i]));
+		} else if (!parse_word(o, p, argv[i])) {
+			return (false);
 		}
 	}
 	if (o->command == NULL)

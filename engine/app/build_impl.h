@@ -198,6 +198,11 @@ void	build_redirect(struct build *, const struct route_conf *, const struct rege
 /* build_type.c: the media type of a file, by its name; static. */
 struct slice build_media_type(struct slice file);
 
+/* build_show.c: defaults below listener below route, as it was compiled for these listeners (bits;
+   0: all). */
+const struct schema_obj *build_merged_policies(struct build *, const struct route_conf *,
+	    uint64_t listeners);
+
 /* build.c: what registry_extend() returned. */
 unsigned build_first_filter(void);
 

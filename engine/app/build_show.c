@@ -119,9 +119,8 @@ put_listeners(const struct build *b, uint64_t bits, FILE *out)
 	fputs("\n", out);
 }
 
-/* Defaults below listener below route, as the route was compiled. */
-static const struct schema_obj *
-merged_policies(struct build *b, const struct route_conf *c, uint64_t bits)
+const struct schema_obj *
+build_merged_policies(struct build *b, const struct route_conf *c, uint64_t bits)
 {
 	const struct app_view *v = &b->view;
 	const struct schema_obj *base = v->defaults == NULL ?
@@ -143,7 +142,7 @@ show_rule(struct build *b, uint32_t first, const struct router_rule *rule, FILE 
 	struct route_conf c = *SCHEMA_OBJ_AT(struct route_conf, *b->view.routes,
 	    first + route->index);
 
-	memcpy(&c.policies, merged_policies(b, &c, rule->listeners), sizeof c.policies);
+	memcpy(&c.policies, build_merged_policies(b, &c, rule->listeners), sizeof c.policies);
 	fprintf(out, "# route \"%.*s\"", build_slice_len(route->name), route->name.p);
 	if (rule->mark.file != NULL)
 		fprintf(out, ", %s:%u", rule->mark.file, rule->mark.line);

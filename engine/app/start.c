@@ -8,6 +8,7 @@
 
 #include "engine/app/admin.h"
 #include "engine/app/app_impl.h"
+#include "engine/app/explain.h"
 #include "engine/base/check.h"
 #include "engine/base/log.h"
 #include "engine/loop/sig.h"
@@ -225,6 +226,24 @@ show(void *arg, struct slice route, FILE *out)
 	return (ok ? ADMIN_SHOWN : has_read && !b.no_memory ? ADMIN_NO_ROUTE : ADMIN_SHOW_FAILED);
 }
 
+static json_t *
+explain(void *arg, const struct explain_ask *ask, const char **wrong_r)
+{
+	struct explain *e = NULL;
+	struct app *app;
+	struct build b;
+	json_t *o = NULL;
+
+	CAST_OBJ(app, arg, APP_MAGIC);
+	*wrong_r = NULL;
+	if (build_read_again(&b, app->prog, app->current) &&
+	    explain_new(&e, &b, app->current, true) == NULL)
+		o = explain_request(e, ask, wrong_r);
+	explain_free(&e);
+	build_fini(&b);
+	return (o);
+}
+
 /* ---- start and end ---- */
 
 /* The first generation; its workers: is how many there will be. */
@@ -318,7 +337,7 @@ start_run(struct app *app)
 	access_log_init(stats_shard_new(app->stats));
 	app->admin = admin_new(&app->main, app->stats, app->prog->name,
 	    &(const struct admin_hooks){ tell_status, ask_reload, ask_drain, show,
-		app });
+		explain, app });
 	rc = start_all(app, &b);
 	build_fini(&b);
 	if (rc == APP_OK) {

@@ -376,6 +376,17 @@ def does_schema(place, command):
     assert any(b[3].startswith(f"# yaml-language-server: $schema=./{name}\n") for b in blocks("yaml"))
 
 
+def does_explain(place, command):
+    """What it says of the README's file."""
+    with open(os.path.join(place.folder, "gateway.yaml"), "w", encoding="utf-8") as f:
+        f.write(first_file())
+    with open(os.path.join(place.folder, "requests.txt"), "w", encoding="utf-8") as f:
+        f.write("GET http://api.example.com/v1/users/42\n")
+    done = subprocess.run(["sh", "-c", command], cwd=place.folder, stdout=subprocess.PIPE,
+                          text=True, check=True, timeout=30)
+    assert "forwarded" in done.stdout
+
+
 def does_run(place, command):
     """As it stands, but for the ports; stopped by its pid."""
     text = first_file().replace("8080", "127.0.0.1:%d" % free_port())
@@ -479,7 +490,7 @@ def does_ctl(place, command):
     origin, gw = running(place, f"socket: {place.folder}/admin.sock")
     try:
         gw.until(lambda: gw.admin("/readyz").status == 200, 8, "a gateway that serves")
-        words = command.split()
+        words = shlex.split(command)
         done = subprocess.run([words[0], "-s", f"{place.folder}/admin.sock", *words[1:]],
                               stdout=subprocess.PIPE, timeout=10, check=True)
         assert done.stdout
@@ -491,11 +502,16 @@ COMMANDS = {
     "weirctl status": does_ctl,
     "weirctl upstreams": does_ctl,
     "weirctl config": does_ctl,
+    "weirctl explain 'GET http://api.example.com/v1/users/42'": does_ctl,
+    "weirctl explain 'GET https://api.example.com/v1/users/42' --client 10.1.2.3": does_ctl,
     "weirctl reload": does_ctl,
     "weirctl log-level debug": does_ctl,
     "./quickstart": has_options("quickstart", "--check"),   # .ci/run runs it with --check
     "./runtests": has_options("runtests", "--quick", "--list"),
     "weir-gateway check -c gateway.yaml": does_check,
+    "weir-gateway explain -c gateway.yaml 'GET https://api.example.com/v1/users/42' "
+    "-H 'X-User: alice'": does_explain,
+    "weir-gateway explain -c gateway.yaml - < requests.txt": does_explain,
     "weir-gateway run -c gateway.yaml": does_run,
     "weir-gateway schema > weir.schema.json": does_schema,
     "wrk -t1 -c32 -d10s --latency http://127.0.0.1:8080/v1/users": does_load,
@@ -517,6 +533,8 @@ COMMANDS = {
     "curl -s http://127.0.0.1:9901/upstreams": does_ask_admin,
     "curl -s http://127.0.0.1:9901/connections": does_ask_admin,
     "curl -s http://127.0.0.1:9901/config": does_ask_admin,
+    "curl -s 'http://127.0.0.1:9901/explain?url=http://api.example.com/v1/users/42'":
+        does_ask_admin,
     "curl -s http://127.0.0.1:9901/metrics": does_ask_admin,
     "curl -s -X POST --unix-socket /run/weir/gateway.sock http://weir/reload":
         does_reload_by_socket,
