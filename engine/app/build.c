@@ -246,6 +246,24 @@ forget(void *arg)
 		build_catalog_free(&g->catalog);
 }
 
+/* So that the workers need not go through ten thousand upstreams to find the one that went. */
+static void
+note_dropped(const struct build *b)
+{
+	struct gate *was = b->before->root;
+
+	was->next = 0;
+	was->n_dropped = 0;
+	if (was->dropped == NULL)
+		was->dropped = arena_zarray(b->before->arena, was->n_upstreams + 1,
+		    sizeof *was->dropped);
+	for (unsigned i = 0; i < was->n_upstreams; i++) {
+		if (!proxy_has_upstream(b->gate, was->upstreams[i]))
+			was->dropped[was->n_dropped++] = was->upstreams[i];
+	}
+	was->next = b->snap->generation;
+}
+
 struct snapshot *
 build_take(struct build *b)
 {
@@ -258,6 +276,8 @@ build_take(struct build *b)
 	if (MEM_TRAP_ENTER(&trap))
 		return (NULL);
 	cleanup = arena_znew(b->snap->arena, struct arena_cleanup);
+	if (b->before != NULL)
+		note_dropped(b);
 	if (b->changes != NULL)
 		build_changed_commit(b);
 	mem_trap_leave(&trap);

@@ -78,6 +78,10 @@ struct gate {
 	unsigned		 n_slots;
 	struct upstream		**upstreams;	/* in the order of the files */
 	struct upstream		**upstreams_sorted; /* the same by their place in memory */
+	/* Once `next` is about to be published: those that it has not. */
+	struct upstream		**dropped;
+	unsigned		 n_dropped;
+	uint64_t		 next;
 	unsigned		 n_upstreams;
 	uint64_t		 max_connections; /* of the process */
 	/* main thread: what it was read from; and for who builds the next one, or NULL */
@@ -97,6 +101,8 @@ gate_upstream(const struct gate *g, uint32_t slot)
 {
 	return (g->by_slot[slot]);
 }
+
+bool	proxy_has_upstream(const struct gate *, const struct upstream *);
 
 /* The socket that worker w is to accept from; -1: it has one for this address already. */
 static inline int

@@ -359,8 +359,8 @@ proxy_apply(struct worker *w, struct snapshot *now)
 	free_room(gate, w->index);
 }
 
-static bool
-has_upstream(const struct gate *gate, const struct upstream *u)
+bool
+proxy_has_upstream(const struct gate *gate, const struct upstream *u)
 {
 	unsigned lo = 0, hi = gate->n_upstreams;
 
@@ -377,17 +377,25 @@ has_upstream(const struct gate *gate, const struct upstream *u)
 	return (false);
 }
 
+static void
+retire_missing(struct worker *w, const struct gate *is, struct upstream *const *v, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (v[i]->per_worker[w->index] != NULL && !proxy_has_upstream(is, v[i]))
+			upstream_retire(w, v[i]);
+	}
+}
+
 void
 proxy_retired(struct worker *w, struct snapshot *gone)
 {
 	const struct gate *was = gone->root, *is = w->snap->snap->root;
 
-	for (unsigned i = 0; i < was->n_upstreams; i++) {
-		struct upstream *u = was->upstreams[i];
-
-		if (u->per_worker[w->index] != NULL && !has_upstream(is, u))
-			upstream_retire(w, u);
-	}
+	/* A generation that outlived others, by a long request, has to be gone through. */
+	if (was->next == w->snap->snap->generation)
+		retire_missing(w, is, was->dropped, was->n_dropped);
+	else
+		retire_missing(w, is, was->upstreams, was->n_upstreams);
 }
 
 /* ---- the end ---- */

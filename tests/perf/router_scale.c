@@ -41,7 +41,7 @@ enum layout {
 	MANY_HOSTS,	/* each route has a host of its own */
 	WILDCARDS,	/* *.tenant-N.example.com */
 	METHODS,	/* ten methods a path */
-	SHARDS		/* many hosts, and files of a hundredth each */
+	SHARDS		/* ten prefixes a host, and files of a hundredth each */
 };
 
 static const char *const layout_names[] = {"one host", "many hosts", "wildcards", "methods",
@@ -83,7 +83,10 @@ make_rule(struct set *s, enum layout layout, unsigned i)
 
 	*host = SLICE("api.example.com");
 	s->hosts[i] = *host;
-	if (layout == MANY_HOSTS || layout == SHARDS) {
+	if (layout == SHARDS) {
+		*host = s->hosts[i] = slice_from(arena_printf(s->arena, "h%u.example.com", i / 10));
+		prefix = slice_from(arena_printf(s->arena, "/v1/items-%u", i % 10));
+	} else if (layout == MANY_HOSTS) {
 		*host = s->hosts[i] = slice_from(arena_printf(s->arena, "h%u.example.com", i));
 		prefix = SLICE("/v1/items");
 	} else if (layout == WILDCARDS) {

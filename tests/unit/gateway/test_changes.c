@@ -537,6 +537,34 @@ test_work(void **state)
 	snapshot_discard(&now);
 }
 
+/* The workers are told which upstreams went, so that they need not look for them. */
+static void
+test_what_went_is_known(void **state)
+{
+	struct snapshot *a, *b;
+	const struct gate *was;
+	struct upstream *gone;
+	struct build_work w;
+	char *said;
+
+	(void)state;
+	put(0, "version: 1\ninclude: [conf.d/*.yaml]\nlisteners: { l: { listen: 1 } }\n"
+	    "routes: [ { prefix: /, respond: {} } ]\n");
+	for (unsigned i = 1; i < FILES; i++)
+		write_plain(i, 1);
+	a = step(NULL, &w);
+	was = a->root;
+	gone = was->upstreams[2];
+	write_plain(3, 2);
+	b = build(a, &said, &w);
+	free(said);
+	assert_int_equal(was->next, b->generation);
+	assert_int_equal(was->n_dropped, 1);
+	assert_ptr_equal(was->dropped[0], gone);
+	snapshot_discard(&a);
+	snapshot_discard(&b);
+}
+
 /* Of a router in shards only those are made again that hold a host of the file; of the others not a
    rule is touched. And an upstream changes under the routes of other files. */
 static void
@@ -588,6 +616,39 @@ test_work_of_many_hosts(void **state)
 	snapshot_discard(&now);
 }
 
+/* Upstreams and routes come and go, one file after the other; what went is given back. */
+static void
+test_memory_stays(void **state)
+{
+	enum { RELOADS = 200, WARM = 40, SLACK = 64 * 1024 };
+	struct snapshot *now;
+	struct mem_stats first, last;
+	struct build_work w;
+
+	(void)state;
+	put(0, "version: 1\ninclude: [conf.d/*.yaml]\nlisteners: { l: { listen: 1 } }\n"
+	    "routes: [ { prefix: /, respond: {} } ]\n");
+	for (unsigned i = 1; i < FILES; i++)
+		write_plain(i, 1);
+	now = step(NULL, &w);
+	for (unsigned i = 0; i < WARM + RELOADS; i++) {
+		unsigned file = 1 + i % (FILES - 1);
+
+		if (i == WARM)
+			mem_stats(&first);
+		/* Gone in one turn, back in the next. */
+		if (i / (FILES - 1) % 2 == 0 && file % 3 == 0)
+			drop(file);
+		else
+			write_plain(file, 1 + i % 7);
+		now = step(now, &w);
+		assert_false(w.is_whole);
+	}
+	mem_stats(&last);
+	assert_true(last.allocated < first.allocated + SLACK);
+	snapshot_discard(&now);
+}
+
 /* Each allocation fails in turn: the build says so, what runs stays, and the next one is sound. */
 static void
 test_every_allocation_fails(void **state)
@@ -634,7 +695,9 @@ main(void)
 		TEST(test_random_edits_of_many_hosts),
 		TEST(test_a_listener_serves_nothing_any_more),
 		TEST(test_work),
+		TEST(test_what_went_is_known),
 		TEST(test_work_of_many_hosts),
+		TEST(test_memory_stays),
 		TEST(test_every_allocation_fails),
 	};
 
