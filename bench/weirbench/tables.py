@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The result as text for a terminal, and the cells that the document shares with it."""
 
+from . import reload
 from .scenarios import SCENARIOS
 
 ORDER = ("floor", "weir", "weir-log", "nginx", "haproxy", "envoy")
@@ -94,6 +95,17 @@ def _idle(result):
     return f"\nidle keep-alive connections\n{_grid(lines)}"
 
 
+def _reload(result):
+    lines = [["proxy", "CPU to load", "CPU to reload", "memory", "p99 without", "p99 with"]]
+    for name in ORDER:
+        v = result["reload"].get(name)
+        if v:
+            lines.append([SHORT[name], number(v["load_cpu_ms"], 0, " ms"),
+                          number(v["cpu_ms"], 1, " ms"), number(v["rss_mib"], 0, " MiB"),
+                          latency(v["p99_calm_us"]), latency(v["p99_us"])])
+    return f"\n{reload.TITLE}\n{_grid(lines)}"
+
+
 def noise(result):
     """The largest share of the proxy's core that went to anything but the proxy in one round."""
     worst = 0.0
@@ -112,6 +124,8 @@ def render(result):
              for s in SCENARIOS if result["scenarios"].get(s.name)]
     if result["idle"]:
         parts.append(_idle(result))
+    if result.get("reload"):
+        parts.append(_reload(result))
     if "weir" in result["versions"]:
         parts.append("\ntargets\n" + _grid([target_line(t) for t in result["targets"]]))
     worst = noise(result)
