@@ -220,6 +220,8 @@ compile(struct routes *r, const struct route_conf *c, uint32_t index)
 	act(r, c, &rule, &route);
 	if (c->prefix.len > 0 && rule.prefix.len > 1)
 		route.prefix = rule.prefix;
+	route.names_parameters = uri_has_parameters(c->regex) || uri_has_parameters(rule.path) ||
+	    uri_has_parameters(rule.prefix);
 	for (unsigned i = 0; i < layers->n; i++) {
 		uint64_t wanted = rule.listeners == 0 ? layers->id[i].listeners :
 		    rule.listeners & layers->id[i].listeners;

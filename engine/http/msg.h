@@ -54,7 +54,8 @@ struct msg_req {
 	struct slice	 target;	/* as received */
 	struct slice	 authority;	/* host[:port] as received; 1.0 may have none */
 	struct slice	 host;		/* without port and trailing dot; case as received */
-	struct slice	 path_raw;	/* as received: forwarded unless rewritten */
+	/* as received, and forwarded unless rewritten; canonical where that strays (uri.h) */
+	struct slice	 path_raw;
 	struct slice	 path;		/* canonical, for matching; equals path_raw where it is */
 	struct slice	 query;		/* without '?'; see has_query */
 	bool		 has_query;	/* "/?" and "/" differ on the wire */

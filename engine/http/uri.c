@@ -178,6 +178,43 @@ put_segment(struct uri_out *out, const char *in, const char *end)
 	return (in);
 }
 
+static bool
+is_dots(struct slice s)
+{
+	return (slice_eq(s, SLICE(".")) || slice_eq(s, SLICE("..")));
+}
+
+/* `;`, or its escape, which some servers undo before they look for parameters. */
+static bool
+is_parameter(struct slice s)
+{
+	return (s.p[0] == ';' || slice_has_prefix(s, SLICE("%3B")));
+}
+
+/* Would it be a dot segment to a server that cuts `;x` off, or takes an encoded slash for one? */
+static bool
+hides_dots(struct slice seg)
+{
+	size_t from = 0, step;
+	bool in_parameter = false;
+
+	for (size_t i = 0; i < seg.len; i += step) {
+		struct slice rest = slice_skip(seg, i);
+		bool semicolon = is_parameter(rest);
+		bool slash = slice_has_prefix(rest, SLICE("%2F")) ||
+		    slice_has_prefix(rest, SLICE("%5C"));
+
+		step = rest.p[0] == '%' ? 3 : 1;
+		if ((semicolon || slash) && !in_parameter &&
+		    is_dots(slice_sub(seg, from, i - from)))
+			return (true);
+		in_parameter = semicolon || (in_parameter && !slash);
+		if (slash)
+			from = i + step;
+	}
+	return (from > 0 && !in_parameter && is_dots(slice_skip(seg, from)));
+}
+
 /* Takes the segment that begins at `at` away when it is a dot segment; false: malformed. */
 static bool
 drop_dots(struct uri_out *out, size_t at, bool is_last)
@@ -185,8 +222,8 @@ drop_dots(struct uri_out *out, size_t at, bool is_last)
 	struct slice seg = slice_of(out->p + at + 1, out->len - at - 1);
 	bool up = slice_eq(seg, SLICE(".."));
 
-	if (!up && !slice_eq(seg, SLICE(".")))
-		return (true);
+	if (!is_dots(seg))
+		return (!hides_dots(seg));
 	out->len = at;
 	if (up) {
 		/* Above the root, or an empty segment before it. */
@@ -262,6 +299,57 @@ uri_canonical(struct slice raw, struct arena *arena, struct slice *path_r)
 		return (URI_OK);
 	}
 	return (make_canonical(raw, arena, path_r));
+}
+
+/* Bytes of the dot that s begins with, as itself or as its escape; 0: none. */
+static size_t
+dot_bytes(struct slice s)
+{
+	if (slice_has_prefix(s, SLICE(".")))
+		return (1);
+	return (slice_has_prefix_fold(s, SLICE("%2e")) ? 3 : 0);
+}
+
+bool
+uri_strays(struct slice raw)
+{
+	struct slice rest = raw, seg;
+
+	if (slice_has_prefix(raw, SLICE("//")))
+		return (true);
+	while (slice_split(&rest, '/', &seg)) {
+		size_t one = dot_bytes(seg), two = dot_bytes(slice_skip(seg, one));
+
+		if (one > 0 && two > 0 && one + two == seg.len)
+			return (true);
+	}
+	return (false);
+}
+
+bool
+uri_has_parameters(struct slice path)
+{
+	return (slice_find_byte(path, ';') >= 0 || (slice_find_byte(path, '%') >= 0 &&
+	    slice_find(path, SLICE("%3B")) >= 0));
+}
+
+bool
+uri_without_parameters(struct slice path, struct arena *arena, struct slice *path_r)
+{
+	char *out = arena_alloc(arena, path.len);
+	bool in_parameter = false;
+	size_t len = 0;
+
+	if (out == NULL)
+		return (false);
+	for (size_t i = 0; i < path.len; i++) {
+		in_parameter = path.p[i] != '/' && (in_parameter ||
+		    is_parameter(slice_skip(path, i)));
+		if (!in_parameter)
+			out[len++] = path.p[i];
+	}
+	*path_r = slice_of(out, merge_slashes(out, len));
+	return (true);
 }
 
 /* RFC 3986, 3.2.2 reg-name, escapes included; ',' would be two hosts in one Host field here. */

@@ -24,10 +24,25 @@ enum uri_rc {
  * *path_r is `raw` itself when that is canonical already (the usual case: no copy), else new bytes
  * in the arena; a raw backslash becomes %5C. %2F and %5C stay encoded. A path that climbs above the
  * root is URI_MALFORMED, and so is `..` where an empty segment (`//`) stands before it: servers
- * that merge slashes first and servers that do it last read two different paths there. A slash at
- * the end is part of the path; so are parameters (`;x`).
+ * that merge slashes first and servers that do it last read two different paths there; and so are
+ * dots beside a parameter (`..;x`) or an encoded slash (`..%2Fx`), which are a dot segment to some
+ * servers. A slash at the end is part of the path; so are parameters.
  */
 enum uri_rc	uri_canonical(struct slice raw, struct arena *, struct slice *path_r);
+
+/*
+ * Could a server that takes a sound raw path by the letter find another first segment in it? With
+ * `..`, which some do not resolve (`/admin/../x` is below /admin to them), and with `//` at the
+ * start, behind which some find a host. Such a path is forwarded in its canonical form.
+ */
+bool		uri_strays(struct slice raw);
+
+/*
+ * A canonical path as servers read it that cut parameters off: `/a;x/b` is `/a/b`, `/;x/b` is `/b`.
+ * `%3B` begins one too. False: no memory.
+ */
+bool		uri_has_parameters(struct slice path);
+bool		uri_without_parameters(struct slice path, struct arena *, struct slice *path_r);
 
 /*
  * RFC 3986 authority without user: host [":" [port]]. The host alone: an IPv6 address keeps its

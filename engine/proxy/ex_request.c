@@ -30,16 +30,26 @@ read_path(struct exchange *ex, bool *encoded_slash_r)
 	}
 	switch (uri_canonical(ex->req.path_raw, &ex->arena, &ex->req.path)) {
 	case URI_OK:
-		return (REASON_NONE);
+		break;
 	case URI_ENCODED_SLASH:
 		*encoded_slash_r = true;
-		return (REASON_NONE);
+		break;
 	case URI_MALFORMED:
 		return (REASON_PATH_REFUSED);
 	case URI_NO_MEMORY:
 		return (REASON_OVERLOADED);
 	}
-	never("uri_rc");
+	return (REASON_NONE);
+}
+
+/* What servers could read in another way leaves in the one meaning that it has here. */
+static void
+send_one_meaning(struct exchange *ex)
+{
+	if (likely(ex->req.path.p == ex->req.path_raw.p) || !uri_strays(ex->req.path_raw))
+		return;
+	ex->path = ex->req.path_raw;
+	ex->req.path_raw = ex->req.path;
 }
 
 static struct router_request
@@ -129,6 +139,30 @@ ex_asked(struct exchange *ex, struct router_request *req_r)
 	return (true);
 }
 
+/*
+ * Servers that know parameters of segments (`/admin;x`) take them for no part of the path, others
+ * do. What is served is only what is the same route to both, or what the route itself names.
+ */
+static enum reason
+check_parameters(struct exchange *ex)
+{
+	struct slice path = ex->req.path;
+	unsigned preflight = ex->preflight;
+	const struct route *other = NULL;
+	enum router_rc rc;
+
+	if (likely(!uri_has_parameters(path)) || ex->route->names_parameters)
+		return (REASON_NONE);
+	if (!uri_without_parameters(path, &ex->arena, &ex->req.path))
+		return (REASON_OVERLOADED);
+	rc = route_of(ex, &other);
+	ex->req.path = path;
+	if (rc == ROUTER_LIMIT)
+		return (REASON_MATCH_LIMIT);
+	return (other == ex->route && ex->preflight == preflight ? REASON_NONE :
+	    REASON_PATH_REFUSED);
+}
+
 enum step_rc
 ex_step_route(struct exchange *ex)
 {
@@ -147,10 +181,14 @@ ex_step_route(struct exchange *ex)
 	if (rc == ROUTER_NONE)
 		return (ex_fault(ex, encoded_slash ? REASON_PATH_REFUSED : REASON_NO_ROUTE));
 	ex->route = r;
+	reason = check_parameters(ex);
+	if (reason != REASON_NONE)
+		return (ex_fault(ex, reason));
 	policy = r->policy;
 	ex->body_limit = policy->body_limit;
 	if (encoded_slash && !policy->allow_encoded_slash)
 		return (ex_fault(ex, REASON_PATH_REFUSED));
+	send_one_meaning(ex);
 	if (policy->timeout.total != 0)
 		ex->deadline_ms[1] = loop_now_ms(ex->worker->loop) + policy->timeout.total;
 	if (!ex_forward_request(ex) || !chain_begin(&ex->chain, policy->chain, ex))

@@ -37,7 +37,7 @@ struct facts {
 	uint64_t		 phase_us[FACTS_PHASE__MAX];	/* they add up to duration_us */
 	/* method and target may be empty if it was malformed */
 	const struct msg_req	*req;
-	/* as received, where a policy has put another in its place (req->path_raw); or empty */
+	/* as received, where another was put in its place (req->path_raw); or empty */
 	struct slice		 path;
 	const struct addr	*client;	/* as trusted proxies named it */
 	const struct listener	*listener;

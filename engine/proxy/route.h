@@ -99,6 +99,7 @@ struct route {
 #define ROUTE_MAGIC	0x4e26f8b3
 	uint32_t		 index;		/* in its file; the same on each layer */
 	uint8_t			 action;	/* enum route_action: which of the union */
+	bool			 names_parameters; /* `;` stands in its path, prefix or regex */
 	const struct route_policy *policy;
 	union {
 		uint32_t			 upstream; /* slot in the gate */

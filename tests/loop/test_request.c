@@ -434,11 +434,11 @@ static void
 test_logged_path(void **state)
 {
 	static const char *const targets[] = { "/strip/%7Ea?q", "/made/b", "/begin/c",
-		"http://a/strip", "http://a/plain" };
+		"http://a/strip", "http://a/plain", "//h/a", "/b/%2E./a//b" };
 	static const char *const paths[] = { "/strip/%7Ea", "/made/b", "/begin/c", "/strip",
-		"/plain" };
+		"/plain", "//h/a", "/b/%2E./a//b" };
 	static const char *const sent[] = { "GET /~a?q ", "GET /x/made/b ", "GET /y/c ", "GET / ",
-		"GET /plain " };
+		"GET /plain ", "GET /h/a ", "GET /a/b " };
 
 	(void)state;
 	OK(gw_start(CONF_LISTEN("") CONF_SERVERS("\"" SERVER "\"") "routes:\n"

@@ -26,6 +26,7 @@ tests_unit_http_test_field_SOURCES = tests/unit/http/test_field.c
 tests_unit_http_test_field_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_http_test_field_LDADD = $(HTTP_TEST_LIBS)
 
-tests_unit_http_test_uri_SOURCES = tests/unit/http/test_uri.c
+tests_unit_http_test_uri_SOURCES = tests/unit/http/test_uri.c tests/unit/proxy/path_spec.c \
+	tests/unit/proxy/path_spec.h
 tests_unit_http_test_uri_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_http_test_uri_LDADD = $(HTTP_TEST_LIBS)

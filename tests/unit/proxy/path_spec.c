@@ -50,6 +50,35 @@ decode(const char *raw, size_t n, char *out)
 	return (verdict);
 }
 
+static bool
+is_dots(const char *p, size_t n)
+{
+	return ((n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'));
+}
+
+/* Dots to a server that takes escapes for slashes, or cuts off what follows a semicolon. */
+static bool
+hides_dots(const char *seg, size_t len)
+{
+	char text[3 * SPEC_PATH_MAX + 1], *part = text;
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		bool slash = !strncmp(seg + i, "%2F", 3) || !strncmp(seg + i, "%5C", 3);
+		bool semicolon = !strncmp(seg + i, "%3B", 3);
+
+		text[n++] = slash ? '/' : semicolon ? ';' : seg[i];
+		i += slash || semicolon ? 2 : 0;
+	}
+	text[n] = '\0';
+	while (!is_dots(part, strcspn(part, "/;"))) {
+		part += strcspn(part, "/");
+		if (*part++ == '\0')
+			return (false);
+	}
+	return (true);
+}
+
 /* Of the whole path: `.` and `..` go, then slashes are merged. Only what is kept is written. */
 static bool
 resolve(const char *in, char *out)
@@ -60,12 +89,12 @@ resolve(const char *in, char *out)
 
 	for (; *in == '/'; in += len) {
 		len = strcspn(++in, "/");
-		ends = len == 0 || (len == 1 && in[0] == '.') || (len == 2 && !strncmp(in, "..", 2));
-		if (len == 1 && in[0] == '.')
-			continue;
-		if (len != 2 || strncmp(in, "..", 2) != 0)
+		ends = len == 0 || is_dots(in, len);
+		if (!is_dots(in, len) && hides_dots(in, len))
+			return (false);
+		if (!is_dots(in, len))
 			kept[n++] = in;
-		else if (n == 0 || kept[--n][0] == '/')
+		else if (len == 2 && (n == 0 || kept[--n][0] == '/'))
 			return (false);		/* above the root, or back over nothing */
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -86,6 +115,22 @@ spec_path(const char *raw, size_t n, char *out)
 	enum spec_verdict verdict = n == 0 || raw[0] != '/' ? SPEC_REFUSED : decode(raw, n, plain);
 
 	return (verdict != SPEC_REFUSED && !resolve(plain, out) ? SPEC_REFUSED : verdict);
+}
+
+void
+spec_without_parameters(const char *path, char *out)
+{
+	for (; *path != '\0'; path += strcspn(path, "/")) {
+		const char *escape = strstr(++path, "%3B");
+		size_t n = strcspn(path, "/;");
+
+		n = escape != NULL && escape < path + n ? (size_t)(escape - path) : n;
+		if (n > 0 || path[strcspn(path, "/")] == '\0')
+			*out++ = '/';
+		memcpy(out, path, n);
+		out += n;
+	}
+	*out = '\0';
 }
 
 /* Which of the two fits better: hosts count first, then paths, then conditions. 0: not at all. */

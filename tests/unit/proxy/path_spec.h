@@ -5,7 +5,8 @@
 /*
  * What a path means and which route serves it, as docs/configuration.md has it, said again as
  * naively as can be: no table, no hash, each route is looked at for each request. It shares no line
- * with the engine. test_path_spec.c holds the two against each other.
+ * with the engine. test_path_spec.c and test_uri.c hold the two
+ * against each other.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +17,9 @@ enum spec_verdict { SPEC_FINE, SPEC_ENCODED_SLASH, SPEC_REFUSED };
 
 /* out has room for three times the path; what it holds ends with a NUL. */
 enum spec_verdict spec_path(const char *raw, size_t n, char *out);
+
+/* The path as read by who cuts parameters (`;x`) off its segments. */
+void spec_without_parameters(const char *path, char *out);
 
 struct spec_route {
 	const char	*host;		/* small letters; "*.x": a wildcard; NULL: any */

@@ -44,7 +44,7 @@ struct world {
 	struct slice		 hosts[ROUTES_MAX];
 	const struct router_rule *tied;
 	/* How often each was seen: a test that sees one thing only shows nothing. */
-	unsigned long		 n_refused, n_encoded, n_none, n_routed, n_respelled;
+	unsigned long		 n_refused, n_encoded, n_none, n_routed, n_respelled, n_parameters;
 };
 
 static const char *const segments[] = {"admin", "a", "b", "ab", "A", "Admin", "admin;x", "c.d",
@@ -199,6 +199,20 @@ check_route(struct world *w, struct slice raw, struct slice path, const char *wa
 }
 
 static void
+check_parameters(struct world *w, struct slice raw, struct slice path, const char *want)
+{
+	char bare[3 * SPEC_PATH_MAX + 1];
+	struct slice got = path;
+
+	spec_without_parameters(want, bare);
+	if (uri_has_parameters(path)) {
+		assert_true(uri_without_parameters(path, w->arena, &got));
+		w->n_parameters++;
+	}
+	expect(slice_eq(got, slice_str(bare)), "the path without parameters", bare, raw, "");
+}
+
+static void
 check_path(struct world *w, struct slice raw)
 {
 	struct arena_mark mark = arena_mark(w->arena);
@@ -219,6 +233,7 @@ check_path(struct world *w, struct slice raw)
 		    "canonical once is canonical", want, raw, "");
 		w->n_encoded += rc == URI_ENCODED_SLASH;
 		w->n_respelled += !slice_eq(path, raw);
+		check_parameters(w, raw, path, want);
 		check_route(w, raw, path, want);
 	}
 	arena_rewind(w->arena, &mark);
@@ -249,11 +264,11 @@ test_a_million_paths(void **state)
 		check_path(&w, slice_of(raw, make_path(&w, raw)));
 	}
 	arena_free(&w.arena);
-	printf("%lu paths: %lu refused, %lu with an encoded slash, %lu spelled otherwise, %lu without "
-	    "a route, %lu with one\n", n, w.n_refused, w.n_encoded, w.n_respelled, w.n_none,
-	    w.n_routed);
+	printf("%lu paths: %lu refused, %lu with an encoded slash, %lu spelled otherwise, %lu with "
+	    "parameters, %lu without a route, %lu with one\n", n, w.n_refused, w.n_encoded,
+	    w.n_respelled, w.n_parameters, w.n_none, w.n_routed);
 	assert_true(w.n_refused > n / 50 && w.n_encoded > n / 50 && w.n_none > n / 50 &&
-	    w.n_routed > n / 5 && w.n_respelled > n / 10);
+	    w.n_routed > n / 5 && w.n_respelled > n / 10 && w.n_parameters > n / 50);
 }
 
 int
