@@ -49,7 +49,7 @@ has_method(const struct router_cand *c, const struct router_query *q)
 }
 
 enum router_take
-router_takes(const struct router_cand *c, const struct router_query *q,
+router_takes(const struct router_cand *c, struct router_query *q,
     const struct router_field **field_r)
 {
 	if (!(c->listeners & q->listener))
@@ -58,12 +58,12 @@ router_takes(const struct router_cand *c, const struct router_query *q,
 		return (ROUTER_TAKES_NOT_METHOD);
 	if (likely(c->more == NULL))
 		return (ROUTER_TAKES);
-	return (router_takes_fields(c->more, q->req, field_r));
+	return (router_takes_fields(c->more, q, field_r));
 }
 
 /* The first of a list that takes the request. */
 static const struct route *
-pick(router_ref list, const struct router_query *q)
+pick(router_ref list, struct router_query *q)
 {
 	const struct router_cand *c;
 
@@ -118,7 +118,7 @@ prefetch_slot(const struct router *r, uint32_t host, const struct router_query *
 /* In order; an expression that comes to no end might have been the one. Away from the lookup of
    those without expressions, as router_takes_fields() is, which has a large frame. */
 static CC_NOINLINE const struct route *
-find_regex(const struct router *r, uint32_t host, const struct router_query *q)
+find_regex(const struct router *r, uint32_t host, struct router_query *q)
 {
 	const struct route *route;
 
@@ -141,7 +141,7 @@ find_regex(const struct router *r, uint32_t host, const struct router_query *q)
 
 /* Exact path, prefixes from the longest on, expressions, `/`. */
 static const struct route *
-find_path(const struct router *r, uint32_t at, const struct router_query *q)
+find_path(const struct router *r, uint32_t at, struct router_query *q)
 {
 	const struct router_host *host = &r->hosts[at];
 	/* Depths 1 to n; n is at most 63. */
@@ -217,7 +217,7 @@ router_next_wildcard(const struct router *r, struct router_suffixes *s)
 }
 
 static const struct route *
-find_wildcard(const struct router *r, const struct router_query *q)
+find_wildcard(const struct router *r, struct router_query *q)
 {
 	const struct route *route = NULL;
 	struct router_suffixes s;
@@ -254,6 +254,7 @@ router_query_init(struct router_query *q, const struct router *r,
 	q->method = (uint64_t)1 << req->method;
 	q->listener = (uint64_t)1 << req->listener;
 	q->n = 0;
+	q->parameters = ROUTER_PARAMETERS;
 	if (unlikely(r->has_regexes))
 		regex_allow(req->regex, ROUTER_STEPS);
 }

@@ -92,25 +92,28 @@ test_parameter(const struct router_field *f, struct slice raw, struct regex_work
 }
 
 static enum regex_result
-test_query(const struct router_field *f, const struct router_request *req)
+test_query(const struct router_field *f, struct router_query *q)
 {
 	enum regex_result rc = REGEX_NO_MATCH;
-	struct slice rest = req->query, name, value;
+	struct slice rest = q->req->query, name, value;
 
 	while (rc == REGEX_NO_MATCH && uri_query_next(&rest, &name, &value)) {
+		if (q->parameters == 0)
+			return (REGEX_LIMIT);
+		q->parameters--;
 		if (means(name, f->name, true))
-			rc = test_parameter(f, value, req->regex);
+			rc = test_parameter(f, value, q->req->regex);
 	}
 	return (rc);
 }
 
 CC_NOINLINE enum router_take
-router_takes_fields(const struct router_more *more, const struct router_request *req,
+router_takes_fields(const struct router_more *more, struct router_query *q,
     const struct router_field **field_r)
 {
 	for (unsigned i = 0; i < more->n_fields; i++) {
 		const struct router_field *f = &more->fields[i];
-		enum regex_result rc = f->is_query ? test_query(f, req) : test_header(f, req);
+		enum regex_result rc = f->is_query ? test_query(f, q) : test_header(f, q->req);
 
 		if (rc != REGEX_LIMIT && (rc == REGEX_MATCH) == (f->kind != ROUTER_FIELD_ABSENT))
 			continue;

@@ -192,6 +192,7 @@ struct router_query {
 	uint64_t	 full;		/* hash of the whole path, when has_full */
 	unsigned	 n;		/* depths in the arrays: 1 to n */
 	unsigned	 depth;		/* of the whole path, at most ROUTER_DEPTH_MAX */
+	uint32_t	 parameters;	/* of the query that may still be looked at */
 	bool		 has_full;
 	uint64_t	 hash[ROUTER_DEPTH_MAX + 1];
 	uint32_t	 end[ROUTER_DEPTH_MAX + 1];
@@ -207,9 +208,9 @@ enum router_take {
 };
 
 /* *field_r (may be NULL): with NOT_FIELD and LIMIT the field. */
-enum router_take router_takes(const struct router_cand *, const struct router_query *,
+enum router_take router_takes(const struct router_cand *, struct router_query *,
 		    const struct router_field **field_r);
-enum router_take router_takes_fields(const struct router_more *, const struct router_request *,
+enum router_take router_takes_fields(const struct router_more *, struct router_query *,
 		    const struct router_field **field_r);
 
 /* The parts of a lookup. The query before router_hash_path() knows of no path. */

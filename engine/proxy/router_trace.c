@@ -67,6 +67,8 @@ judge(struct trace *t, const struct place *p, const struct router_cand *c)
 	const struct router_field *field = NULL;
 	enum router_why why = ROUTER_LOST_LIMIT;
 
+	if (t->rc == ROUTER_FOUND)
+		t->q.parameters = ROUTER_PARAMETERS;
 	if (t->rc == ROUTER_FOUND && t->r->has_regexes)
 		regex_allow(t->q.req->regex, ROUTER_STEPS);
 	switch (router_takes(c, &t->q, &field)) {

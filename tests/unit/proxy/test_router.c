@@ -556,6 +556,34 @@ test_fields(void **state)
 	    "X-Debug", "1")), 0);
 }
 
+/* What many rules ask of many parameters ends, and not with a rule that asks for less. */
+static void
+test_parameters_are_bounded(void **state)
+{
+	enum { RULES = 60, EACH = 1000 };
+	struct fixture *f = *state;
+	static char query[2 * EACH + 2];
+	char values[RULES][8];
+	struct router *r;
+
+	for (unsigned i = 0; i < RULES; i++) {
+		(void)snprintf(values[i], sizeof values[i], "%u", i);
+		add(f, NULL, "/", 0);
+		ask(f, "?a", ROUTER_FIELD_IS, values[i]);
+	}
+	add(f, NULL, "/", 0);
+	r = build(f);
+	assert_non_null(r);
+	for (unsigned n = 0; n <= EACH; n += EACH / 2) {
+		for (unsigned i = 0; i < n; i++)
+			memcpy(query + (size_t)2 * i, "b&", 3);
+		query[(size_t)2 * n] = '\0';
+		assert_int_equal(find_with(f, r, "/", query, NULL), n < EACH ? RULES : -2);
+	}
+	memcpy(query, "a=0&", 4);
+	assert_int_equal(find_with(f, r, "/", query, NULL), 0);
+}
+
 static void
 test_query(void **state)
 {
@@ -1292,6 +1320,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_deep, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_memory_fails, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_fields, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_parameters_are_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_query, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_regex_order, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_limit, set_up, tear_down),
