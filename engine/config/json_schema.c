@@ -76,6 +76,11 @@ json_text(const struct schema_row *row, enum schema_type type, FILE *out)
 		text_printf(&t, "%s|" VARIABLE, pattern);
 		fputs(",\"pattern\":", out);
 		json_string(text_cstr(&t), out);
+		/* Of no standard: language servers say it in place of the pattern. */
+		text_init(&t, buf, sizeof(buf));
+		text_printf(&t, "%s is due", schema_type_due(type));
+		fputs(",\"patternErrorMessage\":", out);
+		json_string(text_cstr(&t), out);
 	}
 	fputc('}', out);
 }
@@ -241,6 +246,20 @@ json_default(const struct schema_row *row, FILE *out)
 		json_string(row->def, out);
 }
 
+/* What schema_type_due() gives for one. */
+static void
+json_examples(enum schema_type type, FILE *out)
+{
+	static const char before[] = "such as ";
+	const char *at = strstr(schema_type_due(type), before);
+
+	if (at == NULL)
+		return;
+	fputs(",\"examples\":[", out);
+	json_string(at + sizeof(before) - 1, out);
+	fputc(']', out);
+}
+
 static void
 json_row(const struct schema_row *row, FILE *out)
 {
@@ -248,6 +267,8 @@ json_row(const struct schema_row *row, FILE *out)
 	fputs(":{\"description\":", out);
 	json_string(row->help != NULL ? row->help : "", out);
 	json_default(row, out);
+	if (row->type != SCHEMA_OBJECT && row->type != SCHEMA_LIST && row->type != SCHEMA_MAP)
+		json_examples(row->type, out);
 	if (row->flags & SCHEMA_DEPRECATED)
 		fputs(",\"deprecated\":true", out);
 	fputs(",\"anyOf\":[", out);

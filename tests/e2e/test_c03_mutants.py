@@ -310,6 +310,25 @@ def test_the_schema_is_one(bench):
     assert schema["$schema"] == jsonschema.Draft7Validator.META_SCHEMA["$schema"]
 
 
+def test_the_schema_tells_editors_what_a_key_is(bench):
+    keys = bench.schema.validator.schema["properties"]
+    missing = []
+
+    def look(path, key):
+        if not key.get("description"):
+            missing.append(path)
+        for one in key["anyOf"]:
+            for name, sub in one.get("properties", {}).items():
+                look(path + "." + name, sub)
+    for name, key in keys.items():
+        look(name, key)
+    assert not missing
+    limits = keys["listeners"]["anyOf"][0]["additionalProperties"]["anyOf"][0]["properties"]
+    assert limits["body_limit"]["default"] == "16MiB"
+    assert limits["body_limit"]["examples"] == ["16KiB"]
+    assert limits["body_limit"]["anyOf"][0]["patternErrorMessage"] == "a size such as 16KiB is due"
+
+
 # ---- mutants ----
 
 def renames(word):
