@@ -214,6 +214,25 @@ hint_level(struct arena *a, const struct schema_frame *object, struct slice key)
 	return (NULL);
 }
 
+static bool
+is_upper(char c)
+{
+	return (c >= 'A' && c <= 'Z');
+}
+
+/* "X-From" where the map of such names is one level down, else NULL. No key of ours looks so. */
+static const char *
+hint_header(struct arena *a, const struct schema_state *st, struct slice key)
+{
+	if (key.len == 0 || (!is_upper(key.p[0]) && slice_find_byte(key, '-') < 0))
+		return (NULL);
+	for (unsigned i = 0; i < st->n_rows; i++)
+		if (st->rows[i].type == SCHEMA_MAP && st->rows[i].key == SCHEMA_HEADER_NAME)
+			return (arena_printf(
+			    a, "a header field belongs in \"%s\"", st->rows[i].name));
+	return (NULL);
+}
+
 uint64_t
 schema_report_unknown(
     const struct schema_reader *rd, const struct schema_frame *object, const struct node *key)
@@ -232,6 +251,9 @@ schema_report_unknown(
 		hint = arena_printf(rd->arena, "that is \"%s\" here", also);
 		meant = schema_row_find(st, slice_str(also));
 	} else if (hint == NULL) {
+		hint = hint_header(rd->arena, st, node_text(key));
+	}
+	if (hint == NULL) {
 		near = diag_nearest(node_text(key), names, list_keys(st, names, 0));
 	}
 	if (near != NULL) {
