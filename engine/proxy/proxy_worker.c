@@ -20,6 +20,30 @@
 
 const struct proxy_program *proxy_program;
 
+/* All that may fail in turn. The log is last: once it is made its thread knows it, and it cannot be
+   given back. */
+static struct err *
+make_rest(struct worker *w, struct proxy_local *pl)
+{
+	struct err *err;
+
+	if (pl->filter_state == NULL || pl->regex == NULL)
+		return (err_memory());
+	err = proxy_stats_enter(w, &pl->stats);
+	if (err != NULL)
+		return (err);
+	err = registry_worker_start(pl->filter_state, w);
+	if (err == NULL) {
+		pl->log = access_log_new(w->stats);
+		if (pl->log != NULL)
+			return (NULL);
+		registry_worker_stop(pl->filter_state);
+		err = err_memory();
+	}
+	proxy_stats_leave(&pl->stats);
+	return (err);
+}
+
 struct err *
 proxy_worker_enter(struct worker *w)
 {
@@ -40,12 +64,8 @@ proxy_worker_enter(struct worker *w)
 	w->slot[WORKER_SLOT_PROXY] = pl;
 	pl->n_filters = proxy_program->n_filters;
 	pl->filter_state = mem_try_calloc(pl->n_filters + 1, sizeof(void *));
-	pl->log = access_log_new(w->stats);
 	pl->regex = regex_work_new();
-	err = pl->filter_state == NULL || pl->log == NULL || pl->regex == NULL ? err_memory() :
-	    proxy_stats_enter(w, &pl->stats);
-	if (err == NULL && (err = registry_worker_start(pl->filter_state, w)) != NULL)
-		proxy_stats_leave(&pl->stats);
+	err = make_rest(w, pl);
 	if (err != NULL) {
 		regex_work_free(&pl->regex);
 		xfree(pl->filter_state);

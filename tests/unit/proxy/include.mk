@@ -5,7 +5,7 @@ PROXY_ROUTER_LIBS = libengine_proxy.a libengine_http.a libengine_regex.a libengi
 PROXY_TESTS = tests/unit/proxy/test_router tests/unit/proxy/test_access_log \
 	tests/unit/proxy/test_access_log_line tests/unit/proxy/test_access_log_redact \
 	tests/unit/proxy/test_proxy_stats tests/unit/proxy/test_route_split \
-	tests/unit/proxy/test_path_spec
+	tests/unit/proxy/test_path_spec tests/unit/proxy/test_proxy_worker
 check_PROGRAMS += $(PROXY_TESTS)
 TESTS += $(PROXY_TESTS)
 
@@ -36,3 +36,6 @@ tests_unit_proxy_test_path_spec_SOURCES = tests/unit/proxy/test_path_spec.c \
 	tests/unit/proxy/path_spec.c tests/unit/proxy/path_spec.h
 tests_unit_proxy_test_path_spec_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_proxy_test_path_spec_LDADD = $(PROXY_ROUTER_LIBS)
+tests_unit_proxy_test_proxy_worker_SOURCES = tests/unit/proxy/test_proxy_worker.c
+tests_unit_proxy_test_proxy_worker_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_proxy_test_proxy_worker_LDADD = $(PROXY_SEEING_LIBS)
