@@ -94,6 +94,19 @@ close_door(struct admin_door *d)
 	d->is_open = false;
 }
 
+/* The folder is again what it was before a group was let through. */
+static void
+close_dir(struct admin *a)
+{
+	struct admin_dir *d = &a->opened;
+
+	if (d->path[0] == '\0')
+		return;
+	if (chmod(d->path, d->mode) < 0 || chown(d->path, (uid_t)-1, d->group) < 0)
+		log_warn("admin: %s: cannot shut the group out: %s", d->path, strerror(errno));
+	d->path[0] = '\0';
+}
+
 void
 admin_free(struct admin **ap)
 {
@@ -106,6 +119,7 @@ admin_free(struct admin **ap)
 	admin_abort(a);
 	for (unsigned i = 0; i < ADMIN_DOORS; i++)
 		close_door(&a->doors[i]);
+	close_dir(a);
 	/* What was closed in this turn gives its memory back in the next. */
 	loop_turn(a->worker->loop, false);
 	LIST_FOREACH_SAFE(ac, tmp, &a->conns, struct admin_conn, link)
@@ -220,25 +234,42 @@ find_access(struct admin *a, const struct admin_conf *conf)
 	a->next.mode &= S_IRWXU;
 }
 
-/* The file was made for its owner alone: now the others are let in. A group needs to get through
-   the folder, too. */
+/* A group needs to get through the folder of its socket. */
+static bool
+open_dir(struct admin *a, const char *path, gid_t group)
+{
+	struct admin_dir *d = &a->opened;
+	char dir[sizeof d->path];
+	struct stat st;
+
+	(void)snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
+	if (strcmp(d->path, dir) != 0) {
+		close_dir(a);
+		if (stat(dir, &st) < 0)
+			return (false);
+		memcpy(d->path, dir, sizeof dir);
+		d->mode = st.st_mode & 07777;
+		d->group = st.st_gid;
+	}
+	return (chown(dir, (uid_t)-1, group) == 0 && chmod(dir, 0710) == 0);
+}
+
+/* The file was made for its owner alone: now the others are let in. */
 static void
 give_access(struct admin *a)
 {
 	const char *path = a->doors[ADMIN_UNIX].addr.u.un.sun_path;
-	const char *slash = strrchr(path, '/');
-	char dir[sizeof a->doors[0].addr.u.un.sun_path];
+	bool has_group = a->next.group != (gid_t)-1;
 	bool ok = true;
 
+	if (!has_group || !a->next.is_usual)
+		close_dir(a);
 	if (path[0] == '\0')
 		return;
-	if (a->next.group != (gid_t)-1) {
+	if (has_group)
 		ok = chown(path, (uid_t)-1, a->next.group) == 0;
-		if (ok && a->next.is_usual && slash != NULL) {
-			(void)snprintf(dir, sizeof dir, "%.*s", (int)(slash - path), path);
-			ok = chown(dir, (uid_t)-1, a->next.group) == 0 && chmod(dir, 0710) == 0;
-		}
-	}
+	if (ok && has_group && a->next.is_usual)
+		ok = open_dir(a, path, a->next.group);
 	if (!ok || chmod(path, a->next.mode) < 0)
 		log_warn("admin: %s: cannot let the group in: %s", path, strerror(errno));
 }
@@ -323,6 +354,8 @@ admin_commit(struct admin *a)
 	}
 	if (a->doors[ADMIN_UNIX].is_open)
 		give_access(a);
+	else
+		close_dir(a);
 }
 
 void

@@ -299,7 +299,7 @@ on_message_end(struct codec_stream *s)
 	if (!ac->reply.is_later)
 		answer(ac, ok);
 	else if (!ac->answered)
-		arm(ac, ADMIN_IDLE_MS);
+		timer_clear(&ac->timer);	/* a reload ends by itself */
 }
 
 static void

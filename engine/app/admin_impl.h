@@ -32,6 +32,10 @@ struct admin_door {
 };
 
 enum {
+	ADMIN_PATH_MAX = sizeof ((struct addr *)NULL)->u.un.sun_path
+};
+
+enum {
 	ADMIN_TCP,
 	ADMIN_UNIX,
 	ADMIN_DOORS
@@ -49,6 +53,12 @@ struct admin {
 	bool			 write;		/* changes over TCP are allowed */
 	/* why there is no Unix socket, as it was logged: reloads do not say it again */
 	char			 told[256];
+	/* the usual folder as it was before a group was let through; no path: none is */
+	struct admin_dir {
+		char		 path[ADMIN_PATH_MAX];
+		mode_t		 mode;
+		gid_t		 group;
+	}			 opened;
 	/* between prepare and commit */
 	struct admin_wanted {
 		bool		 open[ADMIN_DOORS];
