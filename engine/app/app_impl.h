@@ -109,8 +109,8 @@ void	app_commit(struct app *, const struct gate *);
 void	app_tell_config(struct app *, bool ok);
 
 /* app_watch.c. Watches what is in force and what was read just now (may be NULL), if the
-   configuration in force wants that. */
-void	app_watch_update(struct app *, const struct sources *read);
+   configuration in force wants that; a change of it that could not be seen is one, too. */
+void	app_watch_update(struct app *, struct sources *read);
 void	app_watch_end(struct app *);
 
 /* app_drain.c: stop accepting, finish, end the loop; at the latest after the time allowed. */

@@ -138,7 +138,7 @@ add_sources(struct adding *a, const struct sources *s)
 			add_path(a, source->others.v[k]->path, 0);
 	}
 	for (size_t i = 0; i < s->patterns.n; i++)
-		add_pattern(a, s->patterns.v[i]);
+		add_pattern(a, s->patterns.v[i].pattern);
 }
 
 /* ---- changes ---- */
@@ -181,10 +181,12 @@ is_open(struct app *app)
 	return (app->watching.w != NULL);
 }
 
+/* What was read just now may have changed before its folder was watched. */
 static void
-add_all(struct app *app, struct arena *arena, const struct sources *read)
+add_all(struct app *app, struct arena *arena, struct sources *read)
 {
 	struct adding a = { .w = app->watching.w, .arena = arena };
+	bool has_new;
 
 	watch_begin(a.w);
 	for (size_t i = 0; i < app->opt.n_paths; i++)
@@ -193,14 +195,16 @@ add_all(struct app *app, struct arena *arena, const struct sources *read)
 		add_sources(&a, ((const struct gate *)app->current->root)->sources);
 	if (read != NULL)
 		add_sources(&a, read);
-	watch_end(a.w);
+	has_new = watch_end(a.w);
+	if (has_new && read != NULL && !sources_are_current(read))
+		on_change(app);
 	if (a.is_full)
 		log_warn("watch: not all files are watched: fs.inotify.max_user_watches is "
 		    "too low");
 }
 
 void
-app_watch_update(struct app *app, const struct sources *read)
+app_watch_update(struct app *app, struct sources *read)
 {
 	struct mem_trap trap;
 	struct arena *arena;

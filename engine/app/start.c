@@ -286,7 +286,7 @@ publish_first(struct app *app, struct build *b)
 	app->generation = 1;
 	app_tell_config(app, true);
 	app->watching.is_wanted = b->view.watch;
-	app_watch_update(app, NULL);
+	app_watch_update(app, b->sources);
 	log_info("%s %s: %u workers, %u listeners, %u routes, %u upstreams", app->prog->name,
 	    PACKAGE_VERSION, app->n_workers, gate->n_listeners, gate->n_routes,
 	    gate->n_upstreams);

@@ -177,9 +177,9 @@ find_paths(struct load_state *ld, const char *pattern)
 	drop_glob(ld);
 	memset(&ld->globbed, 0, sizeof(ld->globbed));
 	ld->has_glob = true;
-	sources_looked_for(ld->sources, pattern);
 	if (glob(pattern, 0, NULL, &ld->globbed) != 0)
-		return (0);
+		ld->globbed.gl_pathc = 0;
+	sources_looked_for(ld->sources, pattern, ld->globbed.gl_pathv, ld->globbed.gl_pathc);
 	return (ld->globbed.gl_pathc);
 }
 

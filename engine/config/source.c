@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/clock.h"
+#include "engine/base/siphash.h"
 #include "engine/config/source.h"
 #include "engine/mem/alloc.h"
 #include "engine/mem/arena.h"
@@ -263,10 +265,26 @@ sources_new(struct sources *before, yaml_lookup_fn lookup, void *lookup_arg)
 	return (ss);
 }
 
-void
-sources_looked_for(struct sources *ss, const char *pattern)
+static uint64_t
+digest_names(char *const *paths, size_t n)
 {
-	vec_push(&ss->patterns, arena_cstr(ss->arena, slice_str(pattern)));
+	uint8_t key[SIPHASH_KEY_BYTES] = { 0 };
+	uint64_t h = n;
+
+	for (size_t i = 0; i < n; i++) {
+		memcpy(key, &h, sizeof(h));
+		h = siphash(key, paths[i], strlen(paths[i]));
+	}
+	return (h);
+}
+
+void
+sources_looked_for(struct sources *ss, const char *pattern, char *const *paths, size_t n)
+{
+	struct sources_pattern p = { .pattern = arena_cstr(ss->arena, slice_str(pattern)),
+		.found = digest_names(paths, n) };
+
+	vec_push(&ss->patterns, p);
 }
 
 struct sources *
@@ -383,6 +401,60 @@ sources_find(struct sources *ss, const char *name)
 	if (ss->last == NULL || ss->last->name != name)
 		ss->last = map_get(&ss->by_name, slice_str(name));
 	return (ss->last);
+}
+
+/* ---- is it all as it was read? ---- */
+
+static bool
+is_current_file(struct sources *ss, const char *path, struct slice text, struct source_id *id)
+{
+	struct stat st;
+
+	/* Who reads a pipe takes something out of it. */
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return (true);
+	return (is_same_file(ss->arena, path, text, id));
+}
+
+static bool
+is_current_source(struct sources *ss, struct source *s)
+{
+	if (!is_current_file(ss, s->name, s->text, &s->id))
+		return (false);
+	for (size_t i = 0; i < s->others.n; i++) {
+		struct source_other *o = s->others.v[i];
+
+		if (!is_current_file(ss, o->path, o->text, &o->id))
+			return (false);
+	}
+	return (true);
+}
+
+static bool
+finds_the_same(const struct sources_pattern *p)
+{
+	uint64_t found = digest_names(NULL, 0);
+	glob_t g = { 0 };
+
+	if (glob(p->pattern, 0, NULL, &g) == 0)
+		found = digest_names(g.gl_pathv, g.gl_pathc);
+	globfree(&g);
+	return (found == p->found);
+}
+
+bool
+sources_are_current(struct sources *ss)
+{
+	CHECK_OBJ(ss, SOURCES_MAGIC);
+	for (size_t i = 0; i < ss->v.n; i++) {
+		if (!is_current_source(ss, ss->v.v[i].source))
+			return (false);
+	}
+	for (size_t i = 0; i < ss->patterns.n; i++) {
+		if (!finds_the_same(&ss->patterns.v[i]))
+			return (false);
+	}
+	return (true);
 }
 
 /* ---- what a source looks up ---- */

@@ -69,6 +69,12 @@ struct sources_item {
 	bool is_parsed;   /* else what it says is known (load_options.known) */
 };
 
+/* Files were looked for by it, as a shell does. */
+struct sources_pattern {
+	const char *pattern;
+	uint64_t found; /* a digest of their names */
+};
+
 struct sources {
 	unsigned magic;
 #define SOURCES_MAGIC 0x5c4e3a0bU
@@ -81,7 +87,7 @@ struct sources {
 	yaml_lookup_fn lookup; /* NULL: the environment */
 	void *lookup_arg;
 	VEC(struct sources_item) v; /* in the order in which they were read */
-	VEC(const char *) patterns; /* by which files were looked for */
+	VEC(struct sources_pattern) patterns;
 	struct map by_name;         /* to struct source */
 	struct arena *making;       /* of a source that is not in `v` yet */
 	struct source *last;        /* that sources_find() found */
@@ -106,8 +112,11 @@ struct sources_item *sources_read(
     struct sources *, const char *path, size_t max_bytes, const char **why_r);
 /* One of the set before, as it was. */
 struct sources_item *sources_take(struct sources *, const struct sources_item *);
-/* Files were looked for by this pattern of a shell, whether there were any or not. */
-void sources_looked_for(struct sources *, const char *pattern);
+/* By this pattern these files were found, or none. */
+void sources_looked_for(struct sources *, const char *pattern, char *const *paths, size_t n);
+/* Are all files still what was read, and those that the patterns find? What is no regular file
+   counts as unchanged. After the load only. */
+bool sources_are_current(struct sources *);
 /* Whose name is `name`, or NULL. */
 struct source *sources_find(struct sources *, const char *name);
 

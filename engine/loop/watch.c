@@ -188,17 +188,33 @@ has_folder(const struct watch_entry *e, int wd)
 	return (e != NULL);
 }
 
-void
+/* The next one in another folder: names of one mostly stand together. */
+static const struct watch_entry *
+next_folder(const struct watch_entry *e)
+{
+	int wd = e->wd;
+
+	while (e != NULL && e->wd == wd)
+		e = e->next;
+	return (e);
+}
+
+bool
 watch_end(struct watch *w)
 {
+	bool has_new = false;
+
 	CHECK_OBJ(w, FILE_WATCH_MAGIC);
+	for (const struct watch_entry *e = w->first; e != NULL && !has_new; e = next_folder(e))
+		has_new = !has_folder(w->first_before, e->wd);
 	/* A folder that stands there more than once is an error from the second time on, which is
 	   nothing to care about. */
-	for (const struct watch_entry *e = w->first_before; e != NULL; e = e->next) {
+	for (const struct watch_entry *e = w->first_before; e != NULL; e = next_folder(e)) {
 		if (!has_folder(w->first, e->wd))
 			(void)inotify_rm_watch(w->fd, e->wd);
 	}
 	w->first_before = NULL;
 	if (w->before != NULL)
 		arena_free(&w->before);
+	return (has_new);
 }

@@ -31,6 +31,7 @@ void	watch_free(struct watch **wp);
 void	watch_begin(struct watch *w);
 bool	watch_name(struct watch *w, const char *folder, const char *name);
 bool	watch_pattern(struct watch *w, const char *folder, const char *pattern); /* of a shell */
-void	watch_end(struct watch *w);
+/* True: some folder was not watched before, so what happened there until now is not told. */
+bool	watch_end(struct watch *w);
 
 #endif

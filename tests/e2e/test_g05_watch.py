@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+from harness import Dns
+
 TEXT = """
 version: 1
 watch: true
@@ -44,13 +46,13 @@ def begin(start, tmp_path):
     return one
 
 
-def run(gw, path, *args):
+def run(gw, path, *args, env=()):
     """The gateway of `begin` again, on its files."""
 
     with open(gw.err_path, "wb") as err:
         gw.proc = subprocess.Popen([gw.path, "run", "-c", str(path), *args], stdout=subprocess.DEVNULL,
                                    stdin=subprocess.DEVNULL, stderr=err, cwd=gw.dir,
-                                   env=dict(os.environ, XDG_RUNTIME_DIR=gw.dir))
+                                   env=dict(os.environ, XDG_RUNTIME_DIR=gw.dir, **dict(env)))
     gw.pid = gw.proc.pid
     gw.wait_ready()
     gw.until(lambda: gw.admin("/readyz").status == 200, what="a gateway that serves")
@@ -143,6 +145,24 @@ def test_included_files(begin):
     serves(gw, "/c", b"one")
     in_place(path.parent / "conf.d" / "c.yaml", respond("/c", "two"))
     serves(gw, "/c", b"two")
+
+
+def test_a_change_before_its_folder_is_watched(begin):
+    """A reload reads a folder that nobody watches yet, and then waits for a name."""
+    gw, path, text = begin()
+    late = path.parent / "late"
+    late.mkdir()
+    with Dns() as dns:
+        dns.silence("a.test")
+        run(gw, path, env=dns.env)
+        in_place(path, text.replace("conf.d/", "late/").replace(
+            "routes:", 'upstreams: { u: { servers: ["a.test:1"] } }\nroutes:\n'
+            "  - { path: /u, upstream: u }"))
+        dns.wait_asked("a.test")
+        in_place(late / "b.yaml", respond("/b", "new"))
+        assert generation(gw) == 1
+        dns.set("a.test", ["127.0.0.1"])
+        serves(gw, "/b", b"new")
 
 
 def test_a_file_that_a_route_names(begin):

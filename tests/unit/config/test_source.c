@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -256,6 +257,48 @@ test_again_without_the_files(void **state)
 	sources_unref(&again);
 }
 
+/* What was read may have changed before anybody watched it. */
+static void
+test_is_it_current(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "p", "word\n");
+	put(w, "a.yaml", with_secret);
+	(void)reload(w);
+	assert_true(sources_are_current(w->ss));
+	put(w, "p", "word\n");
+	assert_true(sources_are_current(w->ss));
+	put(w, "p", "WORD\n");
+	assert_false(sources_are_current(w->ss));
+	(void)reload(w);
+	assert_true(sources_are_current(w->ss));
+	/* One that the pattern finds now, one that it does not find any more. */
+	put(w, "b.yaml", ROUTE("b"));
+	assert_false(sources_are_current(w->ss));
+	(void)reload(w);
+	assert_true(sources_are_current(w->ss));
+	assert_int_equal(unlink(put(w, "b.yaml", "")), 0);
+	assert_false(sources_are_current(w->ss));
+	(void)reload(w);
+	put(w, "a.yaml", "version: 1\n" ROUTE("a"));
+	assert_false(sources_are_current(w->ss));
+}
+
+static void
+test_a_pipe_is_left_alone(void **state)
+{
+	struct world *w = *state;
+
+	put(w, "p", "word\n");
+	put(w, "a.yaml", with_secret);
+	(void)reload(w);
+	assert_int_equal(unlink(w->names[0]), 0);
+	assert_int_equal(mkfifo(w->names[0], 0600), 0);
+	/* Whoever opened it would wait for ever. */
+	assert_true(sources_are_current(w->ss));
+}
+
 int
 main(void)
 {
@@ -267,6 +310,8 @@ main(void)
 		TEST(test_variables_belong_to_it),
 		TEST(test_other_files_belong_to_it),
 		TEST(test_again_without_the_files),
+		TEST(test_is_it_current),
+		TEST(test_a_pipe_is_left_alone),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -37,3 +37,9 @@ tests_unit_loop_test_resolve_SOURCES = \
 	tests/unit/loop/test_resolve.c
 tests_unit_loop_test_resolve_LDADD = $(LOOP_TEST_LDADD)
 TESTS += tests/unit/loop/test_resolve
+
+check_PROGRAMS += tests/unit/loop/test_watch
+tests_unit_loop_test_watch_SOURCES = tests/unit/loop/test_watch.c
+tests_unit_loop_test_watch_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=inotify_add_watch
+tests_unit_loop_test_watch_LDADD = $(LOOP_TEST_LDADD)
+TESTS += tests/unit/loop/test_watch
