@@ -129,23 +129,17 @@ static enum ctl_exit
 config(struct ctl *c)
 {
 	struct ctl_reply reply;
-	const char *target = "/config";
+	const char *target = c->json ? "/config?format=json" : "/config";
 	json_t *o;
 
 	if (*c->route != '\0')
-		target = arena_printf(c->arena, "/config?route=%s", ctl_escape(c, c->route));
+		target = arena_printf(c->arena, "%s%croute=%s", target, c->json ? '&' : '?',
+		    ctl_escape(c, c->route));
 	if (!ctl_call(c, "GET", target, &reply))
 		return (CTL_UNREACHABLE);
 	if (reply.status != 200)
 		return (ctl_object(c, &reply, &o));
-	if (!c->json) {
-		(void)fwrite(reply.body.p, 1, reply.body.len, stdout);
-		return (CTL_OK);
-	}
-	o = json_pack("{s:s%}", "yaml", reply.body.p, reply.body.len);
-	(void)json_dumpf(o, stdout, JSON_INDENT(2));
-	fputs("\n", stdout);
-	json_decref(o);
+	(void)fwrite(reply.body.p, 1, reply.body.len, stdout);
 	return (CTL_OK);
 }
 

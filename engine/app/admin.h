@@ -6,7 +6,8 @@
  * The admin listener: a small HTTP/1 server on the main thread's loop, over the engine's own codec.
  *
  *	GET  /metrics /healthz /readyz /status /log-level
- *	GET  /routes /upstreams?offset=N&limit=N /connections /config?route=NAME
+ *	GET  /routes /upstreams?offset=N&limit=N /connections
+ *	GET  /config?route=NAME&format=json
  *	GET  /explain?url=URL&method=M&header=NAME:VALUE&listener=NAME&client=IP&format=text
  *	POST /reload /drain /log-level?level=L	over the Unix socket, or with `write: true`
  *
@@ -23,6 +24,7 @@
 
 struct admin;
 struct arena;
+struct build_shown;
 struct explain_ask;
 struct reload_wait;
 struct snapshot;
@@ -65,8 +67,8 @@ struct admin_hooks {
 	/* As app_reload: tells when it is over, perhaps before this returns. */
 	void	(*reload)(void *arg, struct reload_wait *);
 	void	(*drain)(void *arg);
-	/* What is in force, as build_show; `route` is empty for all. */
-	enum admin_shown (*show)(void *arg, struct slice route, FILE *out);
+	/* What is in force, as build_show(). */
+	enum admin_shown (*show)(void *arg, const struct build_shown *, FILE *out);
 	/* As explain_request(), of what runs. */
 	json_t	*(*explain)(void *arg, const struct explain_ask *, const char **wrong_r);
 	void	*arg;

@@ -137,25 +137,42 @@ status(struct admin_page *c, struct admin_reply *r)
 	return (admin_say_json(r, 200, o));
 }
 
+/* What is wanted. False: it cannot be had; what is due is said. */
+static bool
+read_shown(const struct msg_req *req, struct build_shown *what, const char **due)
+{
+	struct slice format;
+
+	*due = "?route= is the name of a route";
+	if (!admin_param(req, SLICE("route"), &what->route))
+		return (false);
+	*due = "?format= is yaml or json";
+	if (!admin_param(req, SLICE("format"), &format))
+		return (false);
+	what->json = slice_eq(format, SLICE("json"));
+	return (what->json || format.len == 0 || slice_eq(format, SLICE("yaml")));
+}
+
 static bool
 config(struct admin_page *c, struct admin_reply *r)
 {
+	struct build_shown what;
 	enum admin_shown shown;
-	struct slice route;
+	const char *due;
 	FILE *out;
 	bool fits;
 
 	if (c->status.current == NULL)
 		return (admin_problem(r, 503, SLICE("the process is starting")));
-	if (!admin_param(c->req, SLICE("route"), &route))
-		return (admin_problem(r, 400, SLICE("?route= is the name of a route")));
+	if (!read_shown(c->req, &what, &due))
+		return (admin_problem(r, 400, slice_str(due)));
 	out = admin_stream(r);
 	if (out == NULL)
 		return (false);
-	shown = c->admin->hooks.show(c->admin->hooks.arg, route, out);
+	shown = c->admin->hooks.show(c->admin->hooks.arg, &what, out);
 	fits = fclose(out) == 0 && !r->body.failed;
 	r->status = 200;
-	r->type = SLICE("application/yaml");
+	r->type = what.json ? SLICE("application/json") : SLICE("application/yaml");
 	if (shown == ADMIN_SHOWN && fits)
 		return (true);
 	prom_text_free(&r->body);

@@ -51,7 +51,8 @@ app_show(struct app *app)
 		build_fini(&b);
 		return (b.no_memory ? APP_CANNOT_START : APP_CONFIG_WRONG);
 	}
-	ok = build_show(&b, b.gate, slice_str(app->opt.route), stdout);
+	ok = build_show(&b, b.gate, &(const struct build_shown){ slice_str(app->opt.route),
+	    app->opt.json }, stdout);
 	if (!ok)
 		diag_print(b.diag, stderr);
 	build_fini(&b);

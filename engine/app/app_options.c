@@ -19,7 +19,7 @@ app_usage(const struct app_program *p, bool to_stderr)
 	    "  run        serve (the default); SIGHUP reloads, SIGTERM drains and ends\n"
 	    "  check      read the configuration as run does, and say every mistake; --json\n"
 	    "  show       the values in force, each with the place that it comes from;\n"
-	    "             --route NAME: of one route, with all that it inherits\n"
+	    "             --route NAME: of one route, with all that it inherits; --json\n"
 	    "  explain    what becomes of a request, and why: explain 'GET http://host/path';\n"
 	    "             -H 'name: value', --client ADDRESS, --listener NAME, --json;\n"
 	    "             with - each line of standard input, as JSON\n"

@@ -79,11 +79,15 @@ bool	build_run(struct build *, const struct app_program *, const struct load_opt
 bool	build_read_again(struct build *, const struct app_program *, const struct snapshot *of);
 /*
  * YAML of what is in force, each value with the place that it comes from, and the order of
- * policies; of one route, as many documents as listeners differ in what they give it. `gate` is
- * what was built, by this build or by the one that it reads again. Empty `route`: all. False:
- * there is no such route, which b->diag says, or b->no_memory.
+ * policies; of one route, as many documents as listeners differ in what they give it. Or JSON
+ * (docs/operations.md). `gate` is what was built, by this build or by the one that it reads again.
+ * False: there is no such route, which b->diag says, or b->no_memory.
  */
-bool	build_show(struct build *, const struct gate *, struct slice route, FILE *out);
+struct build_shown {
+	struct slice	 route;		/* empty: all */
+	bool		 json;
+};
+bool	build_show(struct build *, const struct gate *, const struct build_shown *, FILE *out);
 struct snapshot *build_take(struct build *);
 void	build_fini(struct build *);
 

@@ -213,7 +213,7 @@ ask_drain(void *arg)
 }
 
 static enum admin_shown
-show(void *arg, struct slice route, FILE *out)
+show(void *arg, const struct build_shown *what, FILE *out)
 {
 	struct app *app;
 	struct build b;
@@ -221,7 +221,7 @@ show(void *arg, struct slice route, FILE *out)
 
 	CAST_OBJ(app, arg, APP_MAGIC);
 	has_read = build_read_again(&b, app->prog, app->current);
-	ok = has_read && build_show(&b, app->current->root, route, out);
+	ok = has_read && build_show(&b, app->current->root, what, out);
 	build_fini(&b);
 	return (ok ? ADMIN_SHOWN : has_read && !b.no_memory ? ADMIN_NO_ROUTE : ADMIN_SHOW_FAILED);
 }

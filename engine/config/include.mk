@@ -15,6 +15,7 @@ libengine_config_a_SOURCES = \
 	engine/config/node.c \
 	engine/config/node.h \
 	engine/config/print.c \
+	engine/config/print_json.c \
 	engine/config/scalar.c \
 	engine/config/scalar.h \
 	engine/config/schema.c \

@@ -32,8 +32,6 @@ is_block(const struct schema_row *row)
 	return (row->elem == SCHEMA_OBJECT);
 }
 
-static bool is_absent(const struct schema_state *st, const struct schema_obj *obj, unsigned i);
-
 static bool
 has_rows(const struct schema_state *outer, const struct schema_obj *obj)
 {
@@ -43,7 +41,7 @@ has_rows(const struct schema_state *outer, const struct schema_obj *obj)
 		if (st->inlines & schema_bit(i)) {
 			if (has_rows(outer, schema_slot(st, obj, i)))
 				return (true);
-		} else if (!is_absent(st, obj, i) && !schema_is_shadowed(outer, st, i)) {
+		} else if (!schema_is_absent(st, obj, i) && !schema_is_shadowed(outer, st, i)) {
 			return (true);
 		}
 	}
@@ -93,26 +91,29 @@ show_list(const struct schema_row *row, const struct schema_list *l, const struc
 	}
 }
 
-/* An alternative that is one word: `balance: round_robin`. */
-static bool
-is_word(const struct schema_obj *obj)
+int
+schema_word(const struct schema_obj *obj)
 {
 	const struct schema_state *st = schema_state_of(obj->schema);
+	unsigned i = (unsigned)st->scalar;
 
-	return (st->scalar >= 0 && (st->rows[st->scalar].flags & SCHEMA_WORD) &&
-	    (obj->present & ~schema_bit((unsigned)st->scalar)) == 0);
+	if (st->scalar < 0 || !(st->rows[i].flags & SCHEMA_WORD) ||
+	    (obj->present & ~schema_bit(i)) != 0)
+		return (-1);
+	return (st->scalar);
 }
 
 static bool
 show_word(const struct schema_obj *obj, const struct node *n, FILE *out)
 {
 	const struct schema_state *st = schema_state_of(obj->schema);
-	unsigned i = (unsigned)st->scalar;
+	int i = schema_word(obj);
 
-	if (!is_word(obj))
+	if (i < 0)
 		return (false);
 	fputc(' ', out);
-	schema_value_print(&st->rows[i], st->rows[i].type, schema_slot(st, obj, i), out);
+	schema_value_print(
+	    &st->rows[i], st->rows[i].type, schema_slot(st, obj, (unsigned)i), out);
 	show_origin(n, out);
 	return (true);
 }
@@ -148,9 +149,8 @@ show_map(const struct schema_row *row, const struct schema_map *m, const struct 
 	}
 }
 
-/* Nothing written and no default: nothing to show. */
-static bool
-is_absent(const struct schema_state *st, const struct schema_obj *obj, unsigned i)
+bool
+schema_is_absent(const struct schema_state *st, const struct schema_obj *obj, unsigned i)
 {
 	const struct schema_row *row = &st->rows[i];
 	const void *v = schema_slot(st, obj, i);
@@ -211,7 +211,7 @@ show_rows(const struct schema_state *outer, const struct schema_obj *obj, int de
 			is_first = show_rows(outer, schema_slot(st, obj, i), depth, is_first, out);
 			continue;
 		}
-		if (is_absent(st, obj, i) || schema_is_shadowed(outer, st, i))
+		if (schema_is_absent(st, obj, i) || schema_is_shadowed(outer, st, i))
 			continue;
 		if (!is_first)
 			indent(depth, out);
@@ -281,7 +281,7 @@ each_value(const struct each *e, const struct schema_state *st, const struct sch
 	} else if (row->type == SCHEMA_OBJECT) {
 		memcpy(&sub, v, sizeof(sub));
 		below = schema_state_of(sub->schema);
-		if (is_word(sub))
+		if (schema_word(sub) >= 0)
 			tell(e, path, value_text(e, &below->rows[below->scalar],
 			    schema_slot(below, sub, (unsigned)below->scalar)), n);
 		else
@@ -300,7 +300,7 @@ each_row(const struct each *e, const struct schema_state *outer, const struct sc
 	for (unsigned i = 0; i < st->n_rows; i++) {
 		if (st->inlines & schema_bit(i))
 			each_row(e, outer, schema_slot(st, obj, i), above);
-		else if (!is_absent(st, obj, i) && !schema_is_shadowed(outer, st, i))
+		else if (!schema_is_absent(st, obj, i) && !schema_is_shadowed(outer, st, i))
 			each_value(e, st, obj, i, arena_printf(e->arena, "%s%s%s", above,
 			    *above != '\0' ? "." : "", st->rows[i].name));
 	}

@@ -294,7 +294,7 @@ int64_t schema_map_find(const struct schema_map *map, struct slice key);
 bool schema_eq(const struct schema_obj *a, const struct schema_obj *b);
 void schema_digest(const struct schema_obj *obj, uint64_t digest_r[2]);
 
-/* ---- printing (print.c); secrets show where they come from, never what they are ---- */
+/* ---- printing; secrets show where they come from, never what they are ---- */
 
 /* YAML of all values in force, each with its origin: `connect: 3s  # api.yaml:12`. */
 void schema_show(const struct schema_obj *obj, FILE *out);
@@ -305,6 +305,14 @@ void schema_show(const struct schema_obj *obj, FILE *out);
 typedef void schema_each_fn(void *arg, const char *path, const char *value, struct mark where);
 void schema_each(
     struct arena *arena, const struct schema_obj *obj, schema_each_fn *fn, void *arg);
+/* The same as JSON, two objects: the values as a file of ours, which JSON is, could say them, and
+   the places, "api.yaml:12" or "default", by JSON pointers into it. The first line begins where the
+   output stands, the others with `indent` blanks. */
+void schema_show_json(const struct schema_obj *obj, unsigned indent, FILE *out);
+void schema_show_json_origins(const struct schema_obj *obj, unsigned indent, FILE *out);
+/* For what stands beside them: a place as they say it, any text; in quotes. */
+void schema_print_json_place(struct mark mark, FILE *out);
+void schema_print_json_text(struct slice s, FILE *out);
 /* The table of every key: path, type, default, bounds, meaning. */
 void schema_print_defaults(struct schema *root, FILE *out);
 void schema_print_json_schema(struct schema *root, const char *title, FILE *out);

@@ -94,6 +94,15 @@ const char *schema_type_due(enum schema_type type);
 void schema_print_text(struct slice s, FILE *out);
 /* Does YAML take it for that text without quotes, also within a list? */
 bool schema_is_plain_text(struct slice s);
+/* What stands between the quotes: of YAML and of JSON. */
+void schema_print_inner(struct slice s, FILE *out);
+
+/* ---- printing (print.c) ---- */
+
+/* Nothing written in row i and no default: nothing to show. */
+bool schema_is_absent(const struct schema_state *st, const struct schema_obj *obj, unsigned i);
+/* The row of an alternative that is one word, `balance: round_robin`, or -1. */
+int schema_word(const struct schema_obj *obj);
 
 /* ---- decoding (decode.c) ---- */
 

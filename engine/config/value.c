@@ -463,30 +463,36 @@ print_escaped(struct slice s, FILE *out)
 		else if (c == '\n')
 			fputs("\\n", out);
 		else if (c < 0x20 || c == 0x7f)
-			fprintf(out, "\\x%02x", c);
+			fprintf(out, "\\u%04x", c);
 		else
 			fputc(c, out);
 		s = slice_skip(s, special == 0 ? 1 : special < 0x800 ? 2 : 3);
 	}
 }
 
+/* What is shown can be loaded: a variable's beginning is written so that it is none. */
 void
-schema_print_text(struct slice s, FILE *out)
+schema_print_inner(struct slice s, FILE *out)
 {
 	ssize_t at;
 
-	if (schema_is_plain_text(s)) {
-		(void)fwrite(s.p, 1, s.len, out);
-		return;
-	}
-	fputc('"', out);
-	/* What is shown can be loaded: a variable's beginning is written so that it is none. */
 	while ((at = slice_find(s, SLICE("${"))) >= 0) {
 		print_escaped(slice_of(s.p, (size_t)at), out);
 		fputs("$${", out);
 		s = slice_skip(s, (size_t)at + 2);
 	}
 	print_escaped(s, out);
+}
+
+void
+schema_print_text(struct slice s, FILE *out)
+{
+	if (schema_is_plain_text(s)) {
+		(void)fwrite(s.p, 1, s.len, out);
+		return;
+	}
+	fputc('"', out);
+	schema_print_inner(s, out);
 	fputc('"', out);
 }
 

@@ -59,7 +59,7 @@ load(const char *path)
 	if (b.no_memory || out == NULL || show == NULL)
 		abort();
 	diag_print_json(b.diag, out);
-	if (ok && !build_show(&b, b.gate, SLICE(""), show))
+	if (ok && !build_show(&b, b.gate, &(const struct build_shown){ .json = false }, show))
 		abort();
 	build_fini(&b);
 	(void)fclose(out);

@@ -147,3 +147,103 @@ def test_of_a_process(start, gateway_path):
     for target, status in (("/config?route=user", 404), ("/config?route=%zz", 400)):
         got = gw.admin(target)
         assert got.status == status and json.loads(got.body)["status"] == status
+
+
+def places_of(value, pointer=""):
+    """The pointer of every value in it, of what holds others too; lists of scalars are one value."""
+    if pointer:
+        yield pointer
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from places_of(below, pointer + "/" + key.replace("~", "~0").replace("/", "~1"))
+    elif isinstance(value, list) and any(isinstance(v, dict) for v in value):
+        for i, below in enumerate(value):
+            yield from places_of(below, "%s/%d" % (pointer, i))
+
+
+def test_json(gateway_path, files):
+    said = json.loads(show(gateway_path, files, "--json"))
+    assert list(said) == ["config", "origins", "policies"]
+    config, origins = said["config"], said["origins"]
+    main, more = str(files / "gateway.yaml"), str(files / "more" / "a.yaml")
+    assert config["version"] == 1 and config["workers"] == 1
+    assert config["routes"][0]["strip_prefix"] is True
+    assert config["routes"][0]["timeout"]["idle"] == "5s"
+    assert config["routes"][1]["ip"] == "off" and config["routes"][2]["respond"]["status"] == 204
+    assert config["listeners"]["small"]["body_limit"] == "1KiB"
+    assert sorted(origins) == sorted(places_of(config))
+    assert origins["/workers"] == "%s:%d" % (main, line_of((files / "gateway.yaml").read_text(), "workers"))
+    assert origins["/routes/1/body_limit"] == "%s:%d" % (more, line_of(MORE, "body_limit"))
+    assert origins["/listeners/web/body_limit"] == "default"
+    assert said["policies"]["response"][:2] == ["request_id", "response_headers"]
+    yaml_said = show(gateway_path, files)
+    assert ", ".join(said["policies"]["request"]) in yaml_said
+    # To a reader of YAML 1.1 it says the same, but for `off` and 0600, a no and a number there.
+    assert json.loads(json.dumps(config).replace('"off"', "false").replace('"0600"', "384")) == \
+        yaml.safe_load(yaml_said)
+
+
+def reads_back(gateway_path, first, path):
+    """What is shown, once more: the same values, each of which stands in a file then."""
+    path.write_text(json.dumps(first["config"], indent=2))
+    for command in ("check", "show"):
+        done = subprocess.run([gateway_path, command, "-c", str(path), "--json"], timeout=30,
+                              stdout=subprocess.PIPE, check=True, text=True)
+    second = json.loads(done.stdout)
+    assert second["config"] == first["config"] and second["policies"] == first["policies"]
+    return second["origins"]
+
+
+def test_json_is_a_file(gateway_path, files, tmp_path):
+    again = tmp_path / "again.yaml"
+    origins = reads_back(gateway_path, json.loads(show(gateway_path, files, "--json")), again)
+    assert origins["/routes/0/timeout/idle"].startswith(str(again) + ":")
+
+
+def test_json_of_every_key(gateway_path, tmp_path):
+    """The file of the mutation test has them all; a name with what pointers escape is added."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "every-key.yaml"),
+              encoding="utf-8") as f:
+        text = f.read()
+    assert text.count("      debug:\n") == 1
+    (tmp_path / "gateway.yaml").write_text(
+        text.replace("      debug:\n", '      "a~b/$${x\\x7f":\n'))
+    (tmp_path / "page.html").write_text("<p>\n")
+    first = json.loads(show(gateway_path, tmp_path, "--json"))
+    pointers = sorted(places_of(first["config"]))
+    assert sorted(first["origins"]) == pointers
+    assert any(p.endswith("/query/a~0b~1$${x\x7f/present") for p in pointers)
+    reads_back(gateway_path, first, tmp_path / "again.yaml")
+
+
+def test_json_of_a_route(gateway_path, files):
+    said = json.loads(show(gateway_path, files, "--json", "--route", "users"))
+    web, small = said["routes"]
+    more = str(files / "more" / "a.yaml")
+    assert list(web) == ["name", "place", "listeners", "policies", "config", "origins"]
+    assert web["name"] == small["name"] == "users"
+    assert web["place"] == small["place"] == "%s:%d" % (more, line_of(MORE, "name: users"))
+    assert web["listeners"] == ["web"] and small["listeners"] == ["small"]
+    assert web["policies"] == {"request": ["request_id", "ip", "request_headers", "strip_prefix"],
+                               "response": ["request_id"]}
+    assert web["config"]["request_headers"]["set"] == {"X-A": "all", "X-B": "all"}
+    assert small["config"]["request_headers"]["set"] == {"X-A": "all", "X-B": "small"}
+    for one in (web, small):
+        assert sorted(one["origins"]) == sorted(places_of(one["config"]))
+    assert 'there is no route "user"' in show(gateway_path, files, "--json", "--route", "user", status=2)
+
+
+def test_json_of_a_process(start, gateway_path, files):
+    gw = start(TEXT.replace("include: [more/*.yaml]\n", "") + MORE)
+    gw.until(lambda: gw.admin("/readyz").status == 200, what="a gateway that serves")
+    for args, target in (((), "/config?format=json"),
+                         (("--route", "users"), "/config?route=users&format=json")):
+        of_file = subprocess.run([gateway_path, "show", "-c", gw.file, "--json", *args], timeout=30,
+                                 stdout=subprocess.PIPE, check=True).stdout
+        got = gw.admin(target)
+        assert got.status == 200 and got.body == of_file
+        assert got.get("content-type") == b"application/json"
+    assert gw.admin("/config?format=yaml").get("content-type") == b"application/yaml"
+    for target, status in (("/config?format=xml", 400), ("/config?format=json&route=none", 404)):
+        got = gw.admin(target)
+        assert got.status == status and json.loads(got.body)["status"] == status

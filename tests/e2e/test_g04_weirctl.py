@@ -166,6 +166,10 @@ def test_config(gw, ctl, gateway_path):
     assert ctl("config") == (OK, shown, "")
     code, out, _ = ctl("config", "--route", "all")
     assert code == OK and out.startswith('# route "all", ')
+    for more in ([], ["--route", "all"]):
+        shown = subprocess.run([gateway_path, "show", "-c", gw.file, "--json", *more], timeout=30,
+                               stdout=subprocess.PIPE, text=True, check=True).stdout
+        assert ctl("config", "--json", *more) == (OK, shown, "")
     assert ctl("config", "--route=routes[0]")[0] == REFUSED
     assert "no route of this name" in ctl("config", "--route", "a b&c%")[2]
 

@@ -533,6 +533,7 @@ COMMANDS = {
     "curl -s http://127.0.0.1:9901/upstreams": does_ask_admin,
     "curl -s http://127.0.0.1:9901/connections": does_ask_admin,
     "curl -s http://127.0.0.1:9901/config": does_ask_admin,
+    "curl -s 'http://127.0.0.1:9901/config?format=json'": does_ask_admin,
     "curl -s 'http://127.0.0.1:9901/explain?url=http://api.example.com/v1/users/42'":
         does_ask_admin,
     "curl -s http://127.0.0.1:9901/metrics": does_ask_admin,

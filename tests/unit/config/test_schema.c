@@ -297,6 +297,112 @@ test_show_reads_back(void **state)
 	free(text);
 }
 
+typedef void show_json_fn(const struct schema_obj *, unsigned indent, FILE *);
+
+static char *
+json_of(show_json_fn *fn, const struct shape *s, unsigned indent)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+
+	assert_non_null(f);
+	fn(&s->obj, indent, f);
+	assert_int_equal(fclose(f), 0);
+	return (text);
+}
+
+/* What is shown as JSON is a file that says the same. */
+static void
+test_json_reads_back(void **state)
+{
+	struct world *w = *state;
+	const struct shape *
+	    a = read_good(w,
+	       "upstreams: { u: { servers: [a:1, unix:/x], balance: { hash: client_ip }, tls: {} },\n"
+	       "  v: { servers: [\"b:2\"], balance: random } }\n"
+	       "routes: [{ prefix: /, respond: { body: \"a: b\\n$${\\\"\\\\ \\xe9\\x85\\x7f\\t# $1\\u2028\" },\n"
+	       "  retry: off, rate_limit: { rate: 5/m, by: client_ip },\n"
+	       "  headers: { A: \"\", B: \"~\" } }]\n"),
+	   *b;
+	char *text = json_of(schema_show_json, a, 0);
+	/* The reader of tests brings a version of its own, as the first key of a map without braces. */
+	char *version = strstr(text, "\"version\": 1,");
+	const struct load_text file = { .name = "a.json", .text = slice_str(text) };
+	const struct schema_reader rd = { .arena = w->arena, .diag = w->diag };
+
+	assert_non_null(version);
+	b = (const void *)schema_decode(&rd, &shape_schema,
+	    load_texts(w->arena, w->diag, &shape_schema, &file, 1, NULL, NULL));
+	if (!diag_is_ok(w->diag))
+		diag_print(w->diag, stderr);
+	assert_true(diag_is_ok(w->diag));
+	assert_true(schema_eq(&a->obj, &b->obj));
+	free(text);
+}
+
+static void
+assert_has(const char *text, const char *part)
+{
+	if (strstr(text, part) == NULL)
+		fail_msg("%s is not in %s", part, text);
+}
+
+/* Values of their own types, and pointers to where they come from. */
+static void
+test_json_says_where_from(void **state)
+{
+	struct world *w = *state;
+	const struct shape *s = read_good(w,
+	    "upstreams: { u: { servers: [a:1] } }\n"
+	    "routes:\n"
+	    "  - { prefix: /, upstream: u }\n"
+	    "  - prefix: /x\n"
+	    "    respond: { status: 204 }\n"
+	    "    retry: off\n"
+	    "    headers: { A-B: d }\n");
+	char *config = json_of(schema_show_json, s, 4), *from = json_of(schema_show_json_origins, s, 4);
+
+	assert_has(config, "\n          \"prefix\": \"/x\",");
+	assert_has(config, "\"status\": 204");
+	assert_has(config, "\"retry\": \"off\"");
+	assert_int_equal(strncmp(config, "{\n      \"", 9), 0);
+	assert_string_equal(config + strlen(config) - 6, "\n    }");
+	assert_int_equal(strncmp(from, "{\n      \"/", 10), 0);
+	assert_has(from, "\n      \"/routes/1/prefix\": \"a.yaml:5\",\n");
+	assert_has(from, "\"/routes/0\": \"a.yaml:4\"");
+	assert_has(from, "\"/routes/1/respond/status\": \"a.yaml:6\"");
+	assert_has(from, "\"/routes/1/retry\": \"a.yaml:7\"");
+	assert_has(from, "\"/routes/1/headers/A-B\": \"a.yaml:8\"");
+	assert_has(from, "\": \"default\"");
+	assert_string_equal(from + strlen(from) - 6, "\n    }");
+	free(config);
+	free(from);
+}
+
+/* A name of a file is any bytes, and no character of it is cut in two. */
+static void
+test_json_texts(void **state)
+{
+	char long_name[400], *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+
+	(void)state;
+	memset(long_name, 'x', sizeof(long_name));
+	memcpy(long_name + 255, "\xc3\xa9", 2);
+	assert_non_null(f);
+	schema_print_json_text(SLICE("a\"\\\n\xff" "b"), f);
+	schema_print_json_text(slice_of(long_name, sizeof(long_name)), f);
+	schema_print_json_place((struct mark){ .file = "f\"", .line = 7 }, f);
+	schema_print_json_place(MARK_NONE, f);
+	assert_int_equal(fclose(f), 0);
+	assert_has(text, "\"a\\\"\\\\\\n\xef\xbf\xbd" "b\"\"xxx");
+	assert_has(text, "xx\xc3\xa9xx");
+	assert_has(text, "xx\"\"f\\\":7\"\"default\"");
+	free(text);
+}
+
 /* Each allocation fails in turn: everything is given up, nothing leaks, nothing is half done. */
 static void
 test_out_of_memory(void **state)
@@ -379,6 +485,9 @@ main(void)
 		TEST(test_extension),
 		TEST(test_equality),
 		TEST(test_show_reads_back),
+		TEST(test_json_reads_back),
+		TEST(test_json_says_where_from),
+		TEST(test_json_texts),
 		TEST(test_out_of_memory),
 		TEST(test_documents),
 	};
