@@ -260,8 +260,12 @@ test_cidr_set_families(void **state)
 	assert_true(cidr_set_has(&set, &a));
 	assert_true(addr_parse_ip(SLICE("10.1.1.1"), &a));
 	assert_true(cidr_set_has(&set, &a));
+	assert_non_null(cidr_set_find(&set, &a));
+	assert_int_equal(cidr_set_find(&set, &a)->bits, 96 + 8);
+	assert_int_equal(cidr_set_find(&set, &a)->ip[12], 10);
 	assert_true(addr_parse_ip(SLICE("2.1.1.1"), &a));
 	assert_false(cidr_set_has(&set, &a));
+	assert_null(cidr_set_find(&set, &a));
 }
 
 int

@@ -403,6 +403,44 @@ test_json_texts(void **state)
 	free(text);
 }
 
+struct told {
+	unsigned connect, first_byte, ip, lists;
+};
+
+static void
+on_value(void *arg, const char *path, const char *value, struct mark where)
+{
+	struct told *t = arg;
+
+	if (strcmp(path, "timeout.connect") == 0) {
+		t->connect++;
+		assert_string_equal(value, "1s");
+		assert_int_equal(where.line, 3);
+	} else if (strcmp(path, "timeout.first_byte") == 0) {
+		t->first_byte++;
+		assert_string_equal(value, "15s");
+		assert_null(where.file);
+	} else if (strcmp(path, "ip") == 0) {
+		t->ip++;
+		assert_string_equal(value, "off");
+	}
+	t->lists += strstr(path, "retry.on") != NULL || strstr(path, "request_headers.set") != NULL;
+}
+
+static void
+test_each(void **state)
+{
+	struct world *w = *state;
+	const struct shape *s = read_good(w, layers);
+	struct told t = { 0 };
+
+	schema_each(w->arena, &merged(w, s, 1)->obj, on_value, &t);
+	assert_int_equal(t.connect, 1);
+	assert_int_equal(t.first_byte, 1);
+	assert_int_equal(t.ip, 1);
+	assert_int_equal(t.lists, 0);
+}
+
 /* Each allocation fails in turn: everything is given up, nothing leaks, nothing is half done. */
 static void
 test_out_of_memory(void **state)
@@ -488,6 +526,7 @@ main(void)
 		TEST(test_json_reads_back),
 		TEST(test_json_says_where_from),
 		TEST(test_json_texts),
+		TEST(test_each),
 		TEST(test_out_of_memory),
 		TEST(test_documents),
 	};

@@ -87,8 +87,10 @@ def some_policies(rnd, route):
 
 def some_route(rnd, name):
     route = {"name": name}
-    kind = rnd.choice(["path", "prefix", "prefix", None])
-    if kind:
+    kind = rnd.choice(["path", "prefix", "prefix", "regex", None])
+    if kind == "regex":
+        route[kind] = rnd.choice(["^/a", "b$", "/(a|b)+/", "^/[^/]*/b"])
+    elif kind:
         route[kind] = some_path(rnd)
     if "%2F" in route.get("path", route.get("prefix", "")):
         route["allow_encoded_slash"] = True
@@ -98,6 +100,11 @@ def some_route(rnd, name):
         route["methods"] = rnd.sample(METHODS, rnd.randint(1, 3))
     if rnd.random() < .3:
         route["listeners"] = [rnd.choice(LISTENERS)]
+    if rnd.random() < .3:
+        route["headers"] = {"X-User": rnd.choice(
+            ["u1", {"prefix": "u"}, {"regex": "[0-4]$"}, {"present": True}, {"absent": True}])}
+    if rnd.random() < .2:
+        route["query"] = {"a": rnd.choice([{"prefix": "/"}, {"present": True}, {"absent": True}])}
     some_action(rnd, route)
     some_policies(rnd, route)
     # Last: what a route does to the answer must not hide which it was.
