@@ -68,6 +68,9 @@ enum ctl_exit ctl_upstreams(struct ctl *);
 void	ctl_complain(const char *fmt, ...) CC_PRINTF(1, 2);
 /* Text of the process, made safe for a terminal: no byte of it can be a command to one. */
 const char *ctl_text(struct ctl *, const json_t *string);
+const char *ctl_name(struct ctl *, const char *key);
+/* And what has lines, to standard output. */
+void	ctl_put_lines(struct ctl *, struct slice text);
 const char *ctl_number(struct ctl *, const json_t *integer);
 
 enum { CTL_COLUMNS_MAX = 8 };

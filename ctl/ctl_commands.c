@@ -93,7 +93,7 @@ print_listeners(struct ctl *c, json_t *listeners)
 		for (size_t i = 0; i < json_array_size(addresses); i++)
 			text = arena_printf(c->arena, "%s%s%s", text, i > 0 ? " " : "",
 			    ctl_text(c, json_array_get(addresses, i)));
-		ctl_table_add(&t, arena_cstr(c->arena, slice_str(name)));
+		ctl_table_add(&t, ctl_name(c, name));
 		ctl_table_add(&t, ctl_number(c, json_object_get(l, "connections")));
 		ctl_table_add(&t, text);
 	}
@@ -123,6 +123,16 @@ status(struct ctl *c)
 	return (rc);
 }
 
+/* What the process has put into words or into JSON. */
+static void
+put_body(struct ctl *c, const struct ctl_reply *reply)
+{
+	if (c->json)
+		(void)fwrite(reply->body.p, 1, reply->body.len, stdout);
+	else
+		ctl_put_lines(c, reply->body);
+}
+
 /* ---- config ---- */
 
 static enum ctl_exit
@@ -139,7 +149,7 @@ config(struct ctl *c)
 		return (CTL_UNREACHABLE);
 	if (reply.status != 200)
 		return (ctl_object(c, &reply, &o));
-	(void)fwrite(reply.body.p, 1, reply.body.len, stdout);
+	put_body(c, &reply);
 	return (CTL_OK);
 }
 
@@ -184,7 +194,7 @@ explain(struct ctl *c)
 		return (CTL_UNREACHABLE);
 	if (reply.status != 200)
 		return (ctl_object(c, &reply, &o));
-	(void)fwrite(reply.body.p, 1, reply.body.len, stdout);
+	put_body(c, &reply);
 	return (CTL_OK);
 }
 

@@ -19,26 +19,44 @@ ctl_complain(const char *fmt, ...)
 	fputs("\n", stderr);
 }
 
+/* A copy without control characters, but for those that are kept. */
+static char *
+make_safe(struct ctl *c, struct slice s, const char *kept)
+{
+	char *safe = arena_cstr(c->arena, s);
+
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char b = (unsigned char)safe[i];
+
+		/* the control characters of ASCII, and, in two bytes, those of Latin 1 */
+		if ((b < ' ' || b == 0x7f) && (b == '\0' || strchr(kept, b) == NULL))
+			safe[i] = '?';
+		else if (b == 0xc2 && i + 1 < s.len && (unsigned char)safe[i + 1] < 0xa0)
+			safe[i] = safe[i + 1] = '?';
+	}
+	return (safe);
+}
+
 const char *
 ctl_text(struct ctl *c, const json_t *string)
 {
 	const char *s = json_string_value(string);
-	size_t n = json_string_length(string);
-	char *safe;
 
 	if (s == NULL)
 		return ("-");
-	safe = arena_cstr(c->arena, slice_of(s, n));
-	for (size_t i = 0; i < n; i++) {
-		unsigned char b = (unsigned char)safe[i];
+	return (make_safe(c, slice_of(s, json_string_length(string)), ""));
+}
 
-		/* the control characters of ASCII, and, in two bytes, those of Latin 1 */
-		if (b < ' ' || b == 0x7f)
-			safe[i] = '?';
-		else if (b == 0xc2 && i + 1 < n && (unsigned char)safe[i + 1] < 0xa0)
-			safe[i] = safe[i + 1] = '?';
-	}
-	return (safe);
+const char *
+ctl_name(struct ctl *c, const char *key)
+{
+	return (make_safe(c, slice_str(key), ""));
+}
+
+void
+ctl_put_lines(struct ctl *c, struct slice text)
+{
+	(void)fwrite(make_safe(c, text, "\n\t"), 1, text.len, stdout);
 }
 
 const char *

@@ -313,6 +313,17 @@ def test_nothing_commands_a_terminal(stub, weirctl):
     os.unlink(path)
     path, _ = stub(answer({"status": 409, "error": "no\x1b]0;x\x07"}, 409))
     assert weirctl("-s", path, "drain") == (REFUSED, "", "weirctl: refused: no?]0;x?\n")
+    os.unlink(path)
+    listener = {"connections": 0, "addresses": []}
+    path, _ = stub(answer({"state": "serving", "listeners": {"a\x1b]0;x\x07": listener}}))
+    assert "a?]0;x?" in weirctl("-s", path, "status")[1]
+
+
+@pytest.mark.parametrize("command", (["config"], ["explain", "http://a.test/"]))
+def test_no_line_commands_a_terminal(stub, weirctl, command):
+    text = b"a: 1\n\tb\x1b]0;x\x07 \xc2\x9b \xc3\xbc\x7f\n"
+    path, _ = stub(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
+    assert weirctl("-s", path, *command) == (OK, "a: 1\n\tb?]0;x? ?? \u00fc?\n", "")
 
 
 def test_a_full_disk(ctl, gw, gateway_path):
@@ -320,4 +331,15 @@ def test_a_full_disk(ctl, gw, gateway_path):
         done = subprocess.run([os.path.join(os.path.dirname(gateway_path), "weirctl"), "-s",
                                os.path.join(gw.dir, "admin.sock"), "status"], stdout=full,
                               stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    assert done.returncode == UNREACHABLE and "cannot write" in done.stderr
+
+
+def test_a_full_disk_before_the_end(stub, gateway_path):
+    """Whole blocks are written at once: then the end has nothing left that could fail."""
+    text = b"x" * (64 * 4096)
+    path, _ = stub(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([os.path.join(os.path.dirname(gateway_path), "weirctl"), "-s", path,
+                               "config"], stdout=full, stderr=subprocess.PIPE, text=True,
+                              timeout=30, check=False)
     assert done.returncode == UNREACHABLE and "cannot write" in done.stderr
