@@ -119,6 +119,8 @@ begin(struct build *b, const struct load_options *opt, uint64_t generation)
 		sources_unref(&b->sources);
 	if (b->arena != NULL)
 		arena_free(&b->arena);
+	/* Should memory end before there is another, who asks for mistakes finds none. */
+	b->diag = NULL;
 	b->changes = NULL;
 	b->files = NULL;
 	b->n_files = b->last_file = 0;

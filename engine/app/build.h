@@ -54,7 +54,7 @@ struct build {
 	struct build_changes		*changes;	/* of the catalog; NULL: all was read */
 	struct map			 told;		/* what the router said */
 	struct build_work		 work;
-	struct diag			*diag;
+	struct diag			*diag;		/* may be NULL with no_memory */
 	struct gate			*gate;
 	const struct schema_obj		*root;		/* NULL: the files could not be read */
 	struct app_view			 view;

@@ -686,6 +686,41 @@ test_every_allocation_fails(void **state)
 	}
 }
 
+/* Where files that changed are not enough, all are read; the list of mistakes is never one that
+   has gone. */
+static void
+test_every_allocation_fails_where_all_is_read(void **state)
+{
+	static const char root[] = "version: 1\ninclude: [conf.d/*.yaml]\n"
+	    "listeners: { %s: { listen: 1 } }\nroutes: [ { prefix: /, respond: {} } ]\n";
+	char path[NAME], text[TEXT];
+	const char *paths[] = { path };
+	struct load_options opt = { .paths = paths, .n_paths = 1, .lookup = look_up };
+	struct snapshot *before;
+	struct build_work w;
+	bool ok = false;
+
+	(void)state;
+	name_of(path, 0);
+	(void)snprintf(text, sizeof text, root, "l");
+	put(0, text);
+	write_plain(1, 1);
+	before = step(NULL, &w);
+	(void)snprintf(text, sizeof text, root, "other");
+	put(0, text);
+	for (uint64_t n = 1; !ok; n++) {
+		struct build b;
+
+		mem_fail_at(n);
+		ok = build_run(&b, &program, &opt, before, 2);
+		mem_fail_off();
+		assert_int_equal(ok, !b.no_memory);
+		assert_true(b.diag == NULL || diag_errors(b.diag) == 0);
+		build_fini(&b);
+	}
+	snapshot_discard(&before);
+}
+
 int
 main(void)
 {
@@ -699,6 +734,7 @@ main(void)
 		TEST(test_work_of_many_hosts),
 		TEST(test_memory_stays),
 		TEST(test_every_allocation_fails),
+		TEST(test_every_allocation_fails_where_all_is_read),
 	};
 
 	proxy_program = &gateway_proxy;
