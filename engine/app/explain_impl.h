@@ -40,6 +40,7 @@ struct explain_case {
 	bool			 failed;	/* no memory to say it */
 	struct router_verdict	 rules[EXPLAIN_RULES_MAX];	/* a route once */
 	unsigned		 n_rules, n_more;
+	struct slice		 last_more;	/* the route that n_more counted last */
 	/* of its route; NULL: there is none */
 	const struct router_rule *rule;
 	const struct schema_obj	*policies;	/* merged */

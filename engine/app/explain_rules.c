@@ -27,13 +27,16 @@ explain_on_rule(void *arg, const struct router_verdict *v)
 			*known = *v;
 		return;
 	}
-	/* The one that won is always told. */
-	if (c->n_rules < EXPLAIN_RULES_MAX)
+	if (c->n_rules < EXPLAIN_RULES_MAX) {
 		c->rules[c->n_rules++] = *v;
-	else if (v->why == ROUTER_WON)
+		return;
+	}
+	/* Its layers come one behind the other. */
+	c->n_more += !slice_eq(c->last_more, v->route->name);
+	c->last_more = v->route->name;
+	/* The one that won is always told. */
+	if (v->why == ROUTER_WON)
 		c->rules[EXPLAIN_RULES_MAX - 1] = *v;
-	if (c->n_rules == EXPLAIN_RULES_MAX)
-		c->n_more++;
 }
 
 static void

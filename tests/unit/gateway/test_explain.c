@@ -57,6 +57,8 @@ static const char text[] =
     "  - { name: copy, path: /copy, upstream: one, mirror: { upstream: two, share: 5% } }\n"
     "  - { name: field, path: /two/a, upstream: one, headers: { X-Beta: \"1\" } }\n";
 
+enum { MANY = 64 };	/* routes that an answer tells of */
+
 struct fixture {
 	struct build	 b;
 	struct explain	*e;
@@ -72,6 +74,10 @@ setup(void **state)
 
 	assert_non_null(out);
 	assert_true(fputs(text, out) >= 0);
+	for (unsigned i = 0; i < MANY + 2; i++)
+		assert_true(fprintf(out, "  - { name: many%u, hosts: [%smore.test], path: /many, "
+		    "upstream: one, headers: { X-Many: \"%u\" } }\n", i,
+		    i < MANY ? "many.test, " : "", i) > 0);
 	assert_int_equal(fclose(out), 0);
 	if (!build_run(&f.b, &program, &opt, NULL, 1))
 		diag_print(f.b.diag, stderr);
@@ -318,6 +324,24 @@ test_candidates(void **state)
 }
 
 static void
+assert_candidates(struct fixture *f, const char *url, size_t due, int more)
+{
+	json_t *o = ask(f, url);
+	const json_t *r = result(o, 0);
+
+	assert_int_equal(json_array_size(json_object_get(r, "candidates")), due);
+	assert_int_equal(json_integer_value(json_object_get(r, "more_candidates")), more);
+	json_decref(o);
+}
+
+static void
+test_many_candidates(void **state)
+{
+	assert_candidates(*state, "http://many.test/many", MANY, 0);
+	assert_candidates(*state, "http://more.test/many", MANY, 2);
+}
+
+static void
 assert_ip(struct fixture *f, const char *client, const char *outcome, const char *verdict,
     const char *says)
 {
@@ -505,6 +529,7 @@ main(void)
 		cmocka_unit_test(test_splits),
 		cmocka_unit_test(test_mirror),
 		cmocka_unit_test(test_candidates),
+		cmocka_unit_test(test_many_candidates),
 		cmocka_unit_test(test_clients),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_refused_without_route),
