@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,6 +50,19 @@ hold_standard_descriptors(void)
 	}
 }
 
+/* What says less than it should has failed: a full disk, a reader that left. */
+static int
+end_of(int rc)
+{
+	bool is_written = fflush(stdout) == 0;
+
+	if (rc != APP_OK || (is_written && !ferror(stdout)))
+		return (rc);
+	fprintf(stderr, "%s: cannot write: %s\n", app.prog->name,
+	    is_written ? "not all was taken" : strerror(errno));
+	return (APP_CANNOT_START);
+}
+
 int
 app_main(const struct app_program *prog, int argc, char **argv)
 {
@@ -59,7 +73,7 @@ app_main(const struct app_program *prog, int argc, char **argv)
 		return (APP_USAGE_WRONG);
 	if (strcmp(app.opt.command, "help") == 0) {
 		app_usage(prog, false);
-		return (APP_OK);
+		return (end_of(APP_OK));
 	}
 	app.load = (struct load_options){ .paths = app.opt.paths, .n_paths = app.opt.n_paths,
 		.lookup = app_lookup, .lookup_arg = &app.opt };
@@ -67,7 +81,7 @@ app_main(const struct app_program *prog, int argc, char **argv)
 	build_register_filters();
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
 		if (strcmp(commands[i].name, app.opt.command) == 0)
-			return (commands[i].run(&app));
+			return (end_of(commands[i].run(&app)));
 	}
 	fprintf(stderr, "%s: unknown command: %s\n", prog->name, app.opt.command);
 	app_usage(prog, true);

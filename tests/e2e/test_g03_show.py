@@ -247,3 +247,14 @@ def test_json_of_a_process(start, gateway_path, files):
     for target, status in (("/config?format=xml", 400), ("/config?format=json&route=none", 404)):
         got = gw.admin(target)
         assert got.status == status and json.loads(got.body)["status"] == status
+
+
+@pytest.mark.parametrize("command", (["show"], ["show", "--route", "users"], ["check"], ["version"],
+                                     ["explain", "http://a.test/open"], ["defaults"], ["--help"]))
+def test_a_full_disk(gateway_path, files, command):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([gateway_path, *command, "-c", str(files / "gateway.yaml")],
+                              stdout=full, stderr=subprocess.PIPE, text=True, timeout=30,
+                              check=False)
+    assert done.returncode == 3
+    assert "weir-gateway: cannot write: " in done.stderr.splitlines()[-1]
