@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <grp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -57,6 +58,17 @@ be_somebody(struct world *w)
 	(void)snprintf(w->group, sizeof w->group, "%s", g->gr_name);
 }
 
+/* Who looks for leaks at the end traces the process, which the change of its user forbids. */
+static void
+be_root_again(void)
+{
+	if (getuid() != 0)
+		return;
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(setegid(getgid()), 0);
+	assert_int_equal(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), 0);
+}
+
 static int
 setup(void **state)
 {
@@ -88,6 +100,7 @@ teardown(void **state)
 	arena_free(&w->arena);
 	assert_int_equal(rmdir(w->dir), 0);
 	assert_int_equal(rmdir(w->base), 0);
+	be_root_again();
 	return (0);
 }
 
