@@ -31,10 +31,12 @@ static const struct schema_row rows[] = {
 static struct schema schema = SCHEMA_DEFINE("header edits", struct header_edit_conf, rows);
 static const struct schema_key_ext request_key = {
 	.row = SCHEMA_EXT_ROW("request_headers", OBJECT, .sub = &schema, .flags = SCHEMA_CAN_OFF,
+	    .also = "proxy_set_header",
 	    .help = "edits of the request's fields, as the upstream gets them"),
 };
 static const struct schema_key_ext response_key = {
 	.row = SCHEMA_EXT_ROW("response_headers", OBJECT, .sub = &schema, .flags = SCHEMA_CAN_OFF,
+	    .also = "add_header",
 	    .help = "edits of the response's fields, as the client gets them"),
 };
 

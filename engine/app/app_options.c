@@ -136,7 +136,9 @@ parse_word(struct app_options *o, const struct app_program *p, const char *arg)
 	else if (strcmp(o->command, "explain") == 0 && o->arg == NULL)
 		o->arg = arg;
 	else
-		return (wrong(p, "one command is due, not two", arg));
+		return (wrong(p, o->arg != NULL ?
+		    "a request is one word, in quotes as in 'GET URL'; too much is" :
+		    "one command is due, and files behind -c; too much is", arg));
 	return (true);
 }
 

@@ -83,6 +83,9 @@ port_of(struct slice authority, uint16_t *port_r)
 	return (true);
 }
 
+static const char no_host[] =
+    "a URL with http:// or https:// is due, or a path and a Host field";
+
 static const char *
 parse_url(struct explain *e, struct slice s, struct url *u)
 {
@@ -95,8 +98,7 @@ parse_url(struct explain *e, struct slice s, struct url *u)
 	if (s.len == 0)
 		return ("a URL is due");
 	if (!is_https && !slice_has_prefix_fold(s, SLICE("http://"))) {
-		return (s.p[0] == '/' || slice_eq(s, SLICE("*")) ? NULL :
-		    "a URL with http:// or https:// is due, or a path and a Host field");
+		return (s.p[0] == '/' || slice_eq(s, SLICE("*")) ? NULL : no_host);
 	}
 	s = slice_skip(s, is_https ? 8 : 7);
 	while (n < s.len && s.p[n] != '/' && s.p[n] != '?' && s.p[n] != '#')
@@ -151,6 +153,8 @@ make_head(struct explain *e, const struct explain_ask *ask, const struct url *u,
 	why = check_fields(ask, &has_host);
 	if (why != NULL)
 		return (why);
+	if (u->authority.len == 0 && !has_host)
+		return (no_host);
 	if (!is_one_line(method) || !is_one_line(u->target) || !is_one_line(u->authority))
 		return ("method and URL stand on one line");
 	size = method.len + u->target.len + u->authority.len +

@@ -305,6 +305,18 @@ check_is_string(const struct node *n, struct scalar_why *why)
 	return (false);
 }
 
+/* A name of something else in the file. Who writes an address is told where addresses stand. */
+static bool
+check_ref(struct slice s, struct scalar_why *why)
+{
+	if (scalar_check_name(s, why))
+		return (true);
+	if (slice_find_byte(s, ':') >= 0)
+		(void)snprintf(why->hint, sizeof(why->hint),
+		    "write the name under which the file has that address");
+	return (false);
+}
+
 static bool
 parse_text(struct arena *a, enum schema_type type, const struct node *n, struct slice *r,
     struct scalar_why *why)
@@ -316,8 +328,9 @@ parse_text(struct arena *a, enum schema_type type, const struct node *n, struct 
 		return (false);
 	switch (type) {
 	case SCHEMA_NAME:
-	case SCHEMA_REF:
 		return (scalar_check_name(*r, why));
+	case SCHEMA_REF:
+		return (check_ref(*r, why));
 	case SCHEMA_HEADER_NAME:
 		return (scalar_check_header_name(*r, why));
 	case SCHEMA_HEADER_VALUE:

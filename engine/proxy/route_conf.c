@@ -49,7 +49,7 @@ static struct schema mirror_schema = SCHEMA_DEFINE("mirror", struct route_mirror
 
 static const struct schema_row policies_rows[] = {
 	SCHEMA_ROW("timeout", OBJECT, struct route_policies, timeout, .sub = &timeout_schema,
-	    .also = "timeouts",
+	    .also = "timeouts proxy_connect_timeout proxy_read_timeout proxy_send_timeout",
 	    .flags = SCHEMA_ALWAYS, .help = "how long the upstream may take"),
 	SCHEMA_ROW("host", ENUM, struct route_policies, host, .names = host_words,
 	    .def = "client", .note = "what a route matches stands under \"hosts\"",

@@ -192,9 +192,23 @@ def test_good_file_checks(gateway_path, tmp_path):
     assert run(gateway_path, "check", "-c", str(f)).returncode == 0
 
 
-@pytest.mark.parametrize("args", [["frobnicate"], ["run", "--frobnicate"]])
-def test_usage_is_exit_2(gateway_path, args):
-    assert run(gateway_path, *args).returncode == 2
+@pytest.mark.parametrize("args, says", [
+    (["frobnicate"], b"unknown command"),
+    (["run", "--frobnicate"], b"unknown option"),
+    (["check", "gateway.yaml"], b"files behind -c; too much is: gateway.yaml"),
+    (["explain", "GET", "http://a/"], b"in quotes as in 'GET URL'; too much is: http://a/"),
+])
+def test_usage_is_exit_2(gateway_path, args, says):
+    done = run(gateway_path, *args)
+    assert done.returncode == 2 and says in done.stderr
+
+
+def test_a_path_without_a_host_is_no_request(gateway_path, tmp_path):
+    f = tmp_path / "g.yaml"
+    f.write_text(fill(base(), {"origin": "127.0.0.1:1"}, {}))
+    done = run(gateway_path, "explain", "-c", str(f), "/a")
+    assert done.returncode == 2 and b"or a path and a Host field" in done.stderr
+    assert run(gateway_path, "explain", "-c", str(f), "/a", "-H", "Host: a").returncode == 0
 
 
 def test_version(gateway_path):

@@ -448,19 +448,6 @@ def does_load(place, command):
         origin.stop()
 
 
-def does_reload(place, command):
-    """The signal of the line, to our own process."""
-    assert shutil.which("pidof") and command.endswith("$(pidof weir-gateway)")
-    origin, gw = running(place)
-    try:
-        before = gw.metric("weir_config_generation")
-        subprocess.run(["sh", "-c", command.replace("$(pidof weir-gateway)", str(gw.pid))],
-                       check=True, timeout=10)
-        gw.until(lambda: gw.metric("weir_config_generation") != before, 8, "a new generation")
-    finally:
-        origin.stop()
-
-
 def does_ask_admin(place, command):
     origin, gw = running(place)
     try:
@@ -515,7 +502,6 @@ COMMANDS = {
     "weir-gateway run -c gateway.yaml": does_run,
     "weir-gateway schema > weir.schema.json": does_schema,
     "wrk -t1 -c32 -d10s --latency http://127.0.0.1:8080/v1/users": does_load,
-    "kill -HUP $(pidof weir-gateway)": does_reload,
     "bench/run --quick": has_options("bench/run", "--quick"),
     # the suite of that name does the same in build/gcc
     "autoreconf -i && mkdir -p build/dev && cd build/dev && ../../configure && make -j2 && make check":
