@@ -100,6 +100,20 @@ print_listeners(struct ctl *c, json_t *listeners)
 	ctl_table_print(&t);
 }
 
+/* How the last reload ended, and what kept the files out. */
+static const char *
+last_reload(struct ctl *c, const json_t *last)
+{
+	const json_t *error = json_object_get(last, "error");
+
+	if (!json_is_object(last))
+		return ("-");
+	return (arena_printf(c->arena, "%s %s%s%s",
+	    json_is_true(json_object_get(last, "ok")) ? "ok" : "failed",
+	    ctl_text(c, json_object_get(last, "time")), json_is_string(error) ? "  " : "",
+	    json_is_string(error) ? ctl_text(c, error) : ""));
+}
+
 static enum ctl_exit
 status(struct ctl *c)
 {
@@ -117,6 +131,7 @@ status(struct ctl *c)
 	printf("%-12s %s\n", "state", ctl_text(c, json_object_get(o, "state")));
 	for (size_t i = 0; i < array_len(numbers); i++)
 		printf("%-12s %s\n", numbers[i], ctl_number(c, json_object_get(o, numbers[i])));
+	printf("%-12s %s\n", "last reload", last_reload(c, json_object_get(o, "last_reload")));
 	fputs("\n", stdout);
 	print_listeners(c, json_object_get(o, "listeners"));
 	json_decref(o);

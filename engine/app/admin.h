@@ -26,6 +26,7 @@ struct admin;
 struct arena;
 struct build_shown;
 struct explain_ask;
+struct reload_last;
 struct reload_wait;
 struct snapshot;
 struct stats;
@@ -53,6 +54,7 @@ struct admin_status {
 	const struct snapshot	*current;	/* NULL: none yet */
 	bool			 draining;
 	unsigned		 n_workers;
+	const struct reload_last *last;		/* reload.h; NULL: nobody can tell */
 };
 
 enum admin_shown {

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "engine/app/admin_impl.h"
+#include "engine/app/app_json.h"
+#include "engine/app/reload.h"
 #include "engine/base/check.h"
 #include "engine/base/log.h"
 #include "engine/base/text.h"
@@ -113,6 +115,26 @@ listeners_of(const struct gate *gate, struct stats *stats)
 	return (all);
 }
 
+/* null: there was none, or no memory. */
+static json_t *
+last_of(const struct reload_last *last)
+{
+	enum { TIME_MAX = 32 };
+	char time[TIME_MAX];
+	struct text t;
+	json_t *o;
+
+	if (last == NULL || last->wall_us == 0)
+		return (json_null());
+	text_init(&t, time, sizeof time);
+	text_put_time(&t, last->wall_us);
+	o = json_pack("{s:b, s:s, s:I}", "ok", last->ok, "time", text_cstr(&t), "generation",
+	    (json_int_t)last->generation);
+	if (!last->ok)
+		(void)json_object_set_new(o, "error", app_json_text(slice_str(last->why)));
+	return (o);
+}
+
 static bool
 status(struct admin_page *c, struct admin_reply *r)
 {
@@ -128,6 +150,7 @@ status(struct admin_page *c, struct admin_reply *r)
 	    "workers", (int)c->status.n_workers,
 	    "connections", (json_int_t)stats_value(c->admin->stats, STATS_CONNECTIONS, &any));
 
+	(void)json_object_set_new(o, "last_reload", last_of(c->status.last));
 	if (o != NULL && gate != NULL) {
 		(void)json_object_set_new(o, "listeners", listeners_of(gate, c->admin->stats));
 		(void)json_object_set_new(o, "routes",

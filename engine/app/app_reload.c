@@ -4,6 +4,7 @@
 #include "engine/app/app_impl.h"
 #include "engine/base/check.h"
 #include "engine/base/log.h"
+#include "engine/base/text.h"
 #include "engine/proxy/gate.h"
 #include "engine/stats/stats.h"
 #include "engine/worker/worker_cpus.h"
@@ -116,6 +117,60 @@ log_end(struct app *app, bool ok)
 	}
 }
 
+/* A letter of which the end did not fit is left out whole. */
+static void
+cut_to_letters(struct text *t)
+{
+	size_t i = t->len;
+
+	while (i > 0 && ((unsigned char)t->p[i - 1] & 0xc0) == 0x80)
+		i--;
+	if (i > 0 && (unsigned char)t->p[i - 1] >= 0xc0 &&
+	    text_utf8_len(slice_of(t->p + i - 1, t->len - i + 1)) == 0)
+		t->len = i - 1;
+}
+
+static void
+put_why(struct text *t, struct build *b)
+{
+	size_t i = 0, n = b->diag == NULL || b->no_memory ? 0 : diag_count(b->diag);
+	const struct diag_item *it;
+
+	while (i < n && diag_at(b->diag, i)->level != DIAG_ERROR)
+		i++;
+	if (i == n) {
+		text_puts(t, b->no_memory ? "out of memory" : "see the log");
+		return;
+	}
+	it = diag_at(b->diag, i);
+	if (it->mark.file != NULL) {
+		text_puts(t, it->mark.file);
+		text_printf(t, ":%u:%u: ", it->mark.line, it->mark.col);
+	}
+	text_puts(t, it->message);
+	if (it->hint != NULL) {
+		text_puts(t, "; ");
+		text_puts(t, it->hint);
+	}
+}
+
+static void
+remember(struct app *app, bool ok)
+{
+	struct reload_last *last = &app->reload.last;
+	struct text t;
+
+	text_init(&t, last->why, sizeof last->why - 1);
+	*last = (struct reload_last){ .ok = ok, .generation = app->generation,
+		.wall_us = loop_wall_us(app->main.loop) };
+	if (ok)
+		return;
+	put_why(&t, &app->reload.build);
+	if (t.full)
+		cut_to_letters(&t);
+	last->why[t.len] = '\0';
+}
+
 static void
 finish(struct app *app, bool ok)
 {
@@ -126,6 +181,7 @@ finish(struct app *app, bool ok)
 		upstream_names_abort(app->names);
 	log_end(app, ok);
 	app_tell_config(app, ok);
+	remember(app, ok);
 	if (ok)
 		app->watching.is_wanted = r->build.view.watch;
 	app_watch_update(app, r->build.sources);

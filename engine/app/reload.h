@@ -21,6 +21,8 @@
 
 struct app;
 
+enum { RELOAD_WHY_MAX = 256 };	/* bytes, with the NUL */
+
 /* How a reload ended; on the stack of whoever tells. */
 struct reload_end {
 	bool		 ok;
@@ -35,6 +37,15 @@ struct reload_wait {
 	void		(*done)(struct reload_wait *, const struct reload_end *);
 };
 
+/* The same for who asks later, and of a bounded size, whatever the files say. */
+struct reload_last {
+	uint64_t	 wall_us;	/* when; 0: there was none */
+	uint64_t	 generation;	/* in force from then on */
+	bool		 ok;
+	/* of a failure: its first mistake, "file:line:col: ...", cut where it is longer */
+	char		 why[RELOAD_WHY_MAX];
+};
+
 struct reload {
 	bool		 is_running;		/* `build` is alive */
 	bool		 waits_for_names;	/* and nothing of it is on the stack */
@@ -42,6 +53,7 @@ struct reload {
 	struct list	 told;			/* struct reload_wait: of this one */
 	struct list	 told_next;		/* of the one that follows */
 	struct build	 build;
+	struct reload_last last;
 };
 
 void	app_reload_init(struct app *);

@@ -191,7 +191,7 @@ tell_status(void *arg, struct admin_status *r)
 
 	CAST_OBJ(app, arg, APP_MAGIC);
 	*r = (struct admin_status){ .current = app->current, .draining = app->draining,
-		.n_workers = app->n_workers };
+		.n_workers = app->n_workers, .last = &app->reload.last };
 }
 
 static void

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The admin listener: its pages, its Unix socket, what it refuses, and its bounds."""
 
+import datetime
 import grp
 import json
 import os
+import re
 import socket
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -117,6 +120,37 @@ def test_status(gw):
     assert got["state"] == "serving" and got["program"] == "weir-gateway"
     assert list(got["listeners"]) == ["web"]
     assert got["routes"] == 1 and got["upstreams"] == 1
+
+
+def test_status_says_how_the_last_reload_ended(gw):
+    def last():
+        return page(gw, "/status")["last_reload"]
+
+    def reload(text):
+        gw.write(text)
+        begun = time.time()
+        ask(unix(gw), request("POST", "/reload"))
+        told = last()
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", told["time"])
+        at = datetime.datetime.fromisoformat(told.pop("time").replace("Z", "+00:00")).timestamp()
+        assert begun - 2 < at < time.time() + 2
+        return told
+    good = TEXT.format(more="")
+    assert last() is None
+    assert reload(good) == {"ok": True, "generation": 2}
+    failed = reload(good.replace("prefix: /,", "prefix: /, upsteam: x,"))
+    line = 1 + good[:good.index("prefix: /,")].count("\n")
+    assert (failed["ok"], failed["generation"]) == (False, 2)
+    assert failed["error"].startswith('%s:%d:' % (gw.file, line))
+    assert 'unknown key "upsteam"' in failed["error"] and "did you mean" in failed["error"]
+    # Cut between letters, whatever the files say.
+    for n in range(3):
+        name = "x" * n + "\u20ac" * 80 + ".yaml"
+        with open(os.path.join(gw.dir, name), "w", encoding="utf-8") as f:
+            f.write("nonsense: 1\n")
+        told = reload(good + "include: [ %s ]\n" % name)["error"]
+        assert 253 <= len(told.encode()) <= 255 and told.endswith("\u20ac")
+    assert reload(good) == {"ok": True, "generation": 3}
 
 
 def page(gw, target, status=200):

@@ -123,6 +123,18 @@ def test_status_as_json(gw, ctl, weirctl):
     assert out.splitlines()[:3] == gw.admin("/status").body.decode().splitlines()[:3]
 
 
+def test_status_says_how_the_last_reload_ended(gw, ctl):
+    def last():
+        return re.search(r"(?m)^last reload  (.*)$", ctl("status")[1])[1]
+    assert last() == "-"
+    ctl("reload")
+    assert re.fullmatch(r"ok \d{4}-\d\d-\d\dT[\d:.]+Z", last())
+    gw.write(TEXT.replace("prefix:", "prefx:"))
+    ctl("reload")
+    assert re.fullmatch(r"failed \d{4}-\d\d-\d\dT[\d:.]+Z  %s:\d+:\d+: unknown key \"prefx\".*"
+                        % re.escape(gw.file), last())
+
+
 def test_upstreams(gw, ctl):
     assert gw.get().status == 200
     gw.until(lambda: gw.metric("weir_upstream_requests_total") == 1, what="a request counted")
@@ -313,6 +325,10 @@ def test_nothing_commands_a_terminal(stub, weirctl):
     os.unlink(path)
     path, _ = stub(answer({"status": 409, "error": "no\x1b]0;x\x07"}, 409))
     assert weirctl("-s", path, "drain") == (REFUSED, "", "weirctl: refused: no?]0;x?\n")
+    os.unlink(path)
+    told = {"ok": False, "time": "\x1b[1m", "error": "a:1:2: \x1b]0;x\x07"}
+    path, _ = stub(answer({"state": "serving", "last_reload": told}))
+    assert "failed ?[1m  a:1:2: ?]0;x?\n" in weirctl("-s", path, "status")[1]
     os.unlink(path)
     listener = {"connections": 0, "addresses": []}
     path, _ = stub(answer({"state": "serving", "listeners": {"a\x1b]0;x\x07": listener}}))
