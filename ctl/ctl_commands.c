@@ -215,6 +215,18 @@ explain(struct ctl *c)
 
 /* ---- reload ---- */
 
+/* Which process was reached: several may run. Of one that does not say it, nothing. */
+static const char *
+who(struct ctl *c, const json_t *o)
+{
+	const json_t *pid = json_object_get(o, "pid");
+
+	if (!json_is_integer(pid))
+		return ("");
+	return (arena_printf(c->arena, " (%s, pid %s)", ctl_text(c, json_object_get(o, "program")),
+	    ctl_number(c, pid)));
+}
+
 /* As `check` prints it, but for the lines of the files, which lie with the process. */
 static void
 print_mistakes(struct ctl *c, const json_t *o)
@@ -267,9 +279,10 @@ reload(struct ctl *c)
 		if (json_object_get(o, "error") != NULL)
 			ctl_complain("%s", ctl_text(c, json_object_get(o, "error")));
 		if (ok)
-			printf("configuration %s is in force\n", generation);
+			printf("configuration %s is in force%s\n", generation, who(c, o));
 		else
-			ctl_complain("reload failed: configuration %s stays in force", generation);
+			ctl_complain("reload failed: configuration %s stays in force%s",
+			    generation, who(c, o));
 	}
 	json_decref(o);
 	return (ok ? CTL_OK : CTL_REFUSED);
@@ -285,7 +298,7 @@ drain(struct ctl *c)
 
 	rc = ask(c, "POST", "/drain", &o);
 	if (o != NULL)
-		puts("draining");
+		printf("draining%s\n", who(c, o));
 	json_decref(o);
 	return (rc);
 }

@@ -302,7 +302,9 @@ prepare_unix(struct admin *a, const struct admin_conf *conf)
 	}
 	if (a->next.fd[ADMIN_UNIX] < 0) {
 		a->next.open[ADMIN_UNIX] = false;
-		tell_no_socket(a, path, strerror(errno));
+		tell_no_socket(a, path, errno == EADDRINUSE ? "it is taken; "
+		    "`admin: { socket: PATH }` gives this process a socket of its own" :
+		    strerror(errno));
 		return;
 	}
 	a->told[0] = '\0';

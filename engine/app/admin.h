@@ -11,8 +11,9 @@
  *	GET  /explain?url=URL&method=M&header=NAME:VALUE&listener=NAME&client=IP&format=text
  *	POST /reload /drain /log-level?level=L	over the Unix socket, or with `write: true`
  *
- * Over a Unix socket always (mode 0600 in a directory of mode 0700, unless the file lets a group
- * in; where it cannot be made, a warning), over TCP where `admin.listen` says so. Main thread.
+ * Over a Unix socket (mode 0600 in a directory of mode 0700, unless the file lets a group in;
+ * where it is taken or cannot be made, a warning), over TCP where `admin.listen` says so. Main
+ * thread.
  */
 #include <jansson.h>
 #include <stdbool.h>

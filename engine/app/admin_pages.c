@@ -209,13 +209,15 @@ config(struct admin_page *c, struct admin_reply *r)
 
 /* Beside what `check --json` says of the files stands what became of them. */
 static bool
-say_end(struct admin_reply *r, const struct reload_end *end, uint64_t generation)
+say_end(const struct admin *a, struct admin_reply *r, const struct reload_end *end,
+    uint64_t generation)
 {
 	FILE *out = admin_stream(r);
 
 	if (out == NULL)
 		return (false);
-	fprintf(out, "{\n  \"ok\": %s,\n  \"generation\": %" PRIu64, end->ok ? "true" : "false",
+	fprintf(out, "{\n  \"ok\": %s,\n  \"program\": \"%s\",\n  \"pid\": %d,\n"
+	    "  \"generation\": %" PRIu64, end->ok ? "true" : "false", a->program, (int)getpid(),
 	    generation);
 	if (end->no_memory)
 		fputs(",\n  \"error\": \"out of memory\"", out);
@@ -238,7 +240,7 @@ admin_say_reloaded(struct admin *a, const struct reload_end *end, struct admin_r
 	a->hooks.status(a->hooks.arg, &now);
 	if (now.draining)
 		return (admin_problem(r, 409, SLICE("the process is draining")));
-	return (say_end(r, end, now.current == NULL ? 0 : now.current->generation));
+	return (say_end(a, r, end, now.current == NULL ? 0 : now.current->generation));
 }
 
 static bool
@@ -253,7 +255,8 @@ static bool
 drain(struct admin_page *c, struct admin_reply *r)
 {
 	c->admin->hooks.drain(c->admin->hooks.arg);
-	return (admin_say_json(r, 202, json_pack("{s:b}", "ok", 1)));
+	return (admin_say_json(r, 202, json_pack("{s:b, s:s, s:i}", "ok", 1, "program",
+	    c->admin->program, "pid", (int)getpid())));
 }
 
 static bool

@@ -263,7 +263,8 @@ def test_pages_of_a_large_file(start, origin):
 def test_reload_over_the_socket(gw):
     status, _, body = ask(unix(gw), request("POST", "/reload"))
     assert status == 200 and json.loads(body) == {
-        "ok": True, "generation": 2, "errors": 0, "warnings": 0, "diagnostics": []}
+        "ok": True, "program": "weir-gateway", "pid": gw.pid, "generation": 2, "errors": 0,
+        "warnings": 0, "diagnostics": []}
     gw.write("nonsense: [")
     status, _, body = ask(unix(gw), request("POST", "/reload"))
     got = json.loads(body)
@@ -297,7 +298,9 @@ def test_log_level(gw):
 
 
 def test_drain_over_the_socket(gw):
-    assert ask(unix(gw), request("POST", "/drain"))[0] == 202
+    status, _, body = ask(unix(gw), request("POST", "/drain"))
+    assert status == 202
+    assert json.loads(body) == {"ok": True, "program": "weir-gateway", "pid": gw.pid}
     assert gw.wait_exit() == 0
 
 
@@ -425,6 +428,7 @@ def test_a_socket_left_behind(start, origin, tmp_path):
     # While its owner lives nobody takes it, and that stops nobody.
     second = start(text, origin=origin.address)
     second.until(lambda: "no Unix socket" in second.stderr(), what="the warning")
+    assert path + ": it is taken; `admin: { socket: PATH }` gives this process" in second.stderr()
     assert second.get().status == 200
     assert pid() == first.pid
     # It is said once, not with each reload.

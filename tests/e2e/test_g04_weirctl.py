@@ -187,7 +187,8 @@ def test_config(gw, ctl, gateway_path):
 
 
 def test_reload(gw, ctl, gateway_path):
-    assert ctl("reload") == (OK, "configuration 2 is in force\n", "")
+    who = "(weir-gateway, pid %d)" % gw.pid
+    assert ctl("reload") == (OK, "configuration 2 is in force %s\n" % who, "")
     gw.write(TEXT.replace("prefix:", "prefx:").replace("workers: 1", "workers: none"))
     code, out, err = ctl("reload")
     said = subprocess.run([gateway_path, "check", "-c", gw.file], stderr=subprocess.PIPE, text=True,
@@ -195,7 +196,7 @@ def test_reload(gw, ctl, gateway_path):
     mistakes = [line for line in said.splitlines() if line.startswith(gw.file)]
     assert code == REFUSED and out == "" and len(mistakes) >= 2
     assert err.splitlines()[:-1] == mistakes
-    assert err.splitlines()[-1] == "weirctl: reload failed: configuration 2 stays in force"
+    assert err.splitlines()[-1] == "weirctl: reload failed: configuration 2 stays in force " + who
     code, out, err = ctl("reload", "--json")
     assert code == REFUSED and err == "" and len(json.loads(out)["diagnostics"]) == len(mistakes)
     assert gw.get().status == 200
@@ -210,7 +211,7 @@ def test_log_level(ctl):
 
 
 def test_drain(gw, ctl):
-    assert ctl("drain") == (OK, "draining\n", "")
+    assert ctl("drain") == (OK, "draining (weir-gateway, pid %d)\n" % gw.pid, "")
     assert gw.wait_exit() == 0
     assert ctl("status")[0] == UNREACHABLE
 
@@ -325,6 +326,9 @@ def test_nothing_commands_a_terminal(stub, weirctl):
     os.unlink(path)
     path, _ = stub(answer({"status": 409, "error": "no\x1b]0;x\x07"}, 409))
     assert weirctl("-s", path, "drain") == (REFUSED, "", "weirctl: refused: no?]0;x?\n")
+    os.unlink(path)
+    path, _ = stub(answer({"ok": True, "pid": 1, "program": "a\x1b[1m"}))
+    assert weirctl("-s", path, "drain") == (OK, "draining (a?[1m, pid 1)\n", "")
     os.unlink(path)
     told = {"ok": False, "time": "\x1b[1m", "error": "a:1:2: \x1b]0;x\x07"}
     path, _ = stub(answer({"state": "serving", "last_reload": told}))
