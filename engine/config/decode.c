@@ -302,6 +302,9 @@ decode_scalar(const struct schema_reader *rd, const struct schema_frame *at,
 		    schema_subject(rd->arena, at), why.what);
 		return (false);
 	}
+	if (row->is_usual != NULL && !row->is_usual(&value, &why))
+		diag_add(rd->diag, DIAG_WARNING, n->mark, schema_path(rd->arena, at), why.hint,
+		    "%s: %s", schema_subject(rd->arena, at), why.what);
 	memcpy(value_r, &value, schema_value_size(type));
 	return (true);
 }

@@ -472,6 +472,21 @@ scalar_check_path(struct slice s, struct scalar_why *why)
 	return (true);
 }
 
+bool
+scalar_is_usual_path(const void *path, struct scalar_why *why)
+{
+	struct slice s = *(const struct slice *)path;
+	char hint[sizeof(why->hint)];
+
+	if (s.len == 0 || s.p[s.len - 1] != '*')
+		return (true);
+	while (s.len > 1 && (s.p[s.len - 1] == '*' || s.p[s.len - 1] == '/'))
+		s.len--;
+	(void)snprintf(hint, sizeof(hint), "\"prefix: %.*s\" takes all below it", SHOWN_ARG(s));
+	return (refuse(why, s.len > SHOWN_MAX ? "a prefix without it takes all below it" : hint,
+	    "\"*\" is an ordinary character in a path"));
+}
+
 /* ---- values to text ---- */
 
 void

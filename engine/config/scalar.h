@@ -94,6 +94,10 @@ bool scalar_check_header_value(struct slice s, struct scalar_why *why); /* RFC 9
 bool scalar_check_method(struct slice s, struct scalar_why *why);
 bool scalar_check_path(struct slice s, struct scalar_why *why);
 
+/* struct slice: a path that is matched. False where it ends with a star, as other gateways have
+   it: no request that was meant would have that path. */
+bool scalar_is_usual_path(const void *path, struct scalar_why *why);
+
 /* As the language writes them; parsing the text again gives the same value. */
 void scalar_put_byte_rate(struct text *t, uint64_t per_second);
 void scalar_put_rate(struct text *t, struct scalar_rate r);

@@ -105,6 +105,8 @@ struct schema_row {
 	/* A rule of its own for a decoded scalar (an element, in a LIST or MAP): what is wrong with
 	 * it, or NULL. */
 	const char *(*check)(const void *value);
+	/* The same for what is right and seldom meant: false, and what to warn of. */
+	bool (*is_usual)(const void *value, struct scalar_why *why);
 	const char *needs; /* may stand only beside this other key */
 	const char *note;  /* DEPRECATED: what to write instead; ENUM: more for whoever errs */
 	const char *also;  /* words of other gateways for it, with blanks between: in a hint */

@@ -192,6 +192,18 @@ def test_good_file_checks(gateway_path, tmp_path):
     assert run(gateway_path, "check", "-c", str(f)).returncode == 0
 
 
+@pytest.mark.parametrize("key", ("prefix", "path"))
+def test_a_star_of_other_gateways_is_warned_of(gateway_path, tmp_path, key):
+    f = tmp_path / "g.yaml"
+    text = fill(base(), {"origin": "127.0.0.1:1"}, {})
+    assert "prefix: /" in text
+    f.write_text(text.replace("prefix: /", key + ": /api/*"))
+    got = run(gateway_path, "check", "-c", str(f))
+    said = (got.stderr + got.stdout).decode()
+    assert got.returncode == 0
+    assert 'warning: "%s" in route' % key in said and '"prefix: /api" takes all below it' in said
+
+
 @pytest.mark.parametrize("args, says", [
     (["frobnicate"], b"unknown command"),
     (["run", "--frobnicate"], b"unknown option"),
